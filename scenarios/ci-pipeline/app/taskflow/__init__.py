@@ -1,0 +1,1 @@
+"""A small task list: an HTTP API on a PostgreSQL database."""

@@ -1,0 +1,85 @@
+//! The command line: one file a command. The wiring of engine, reporters and watchdog happens here and nowhere else.
+
+mod gc;
+mod plan;
+mod project;
+mod run;
+mod signals;
+mod watchdog;
+
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit_code::ExitCode;
+
+/// Ephemeral test environments for CI from a Compose file.
+#[derive(Debug, Parser)]
+#[command(name = "envrun", version, about, after_help = ExitCode::TABLE)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring up the environment, run its suites, write the reports, tear everything down
+    Run(run::Arguments),
+    /// Print every step that `run` would take, and why, without doing anything
+    Plan(plan::Arguments),
+    /// Remove what a run has left behind
+    Gc(gc::Arguments),
+    /// Wait for the end of a run and clean up after it; started by `run`
+    #[command(hide = true)]
+    Watchdog(watchdog::Arguments),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not errors; clap knows which goes where.
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Passed };
+            let _ = error.print();
+            return code;
+        }
+    };
+    match arguments.command {
+        // The watchdog comes first and without a runtime: it has to stay small for as long as the run takes.
+        Command::Watchdog(arguments) => watchdog::watchdog(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Gc(arguments) => block_on(gc::gc(arguments)),
+    }
+}
+
+/// Runs a future on a runtime of its own.
+fn block_on(future: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            return ExitCode::Bug;
+        }
+    };
+    let code = runtime.block_on(future);
+    // Removals that were outwaited go on in the engine; nothing here is worth waiting for any more.
+    runtime.shutdown_background();
+    code
+}
+
+/// Threads for the run: the work is waiting, not computing.
+const WORKERS: usize = 2;
+
+/// Prints an error on standard error: the one form that all commands share.
+fn complain(message: &str) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+}
+
+/// Prints a line on standard output.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,104 @@
+//! `envrun run`: the main job.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::project::{self, ProjectArguments};
+use super::{complain, signals};
+use crate::engine::docker::DockerEngine;
+use crate::event::Event;
+use crate::exit_code::ExitCode;
+use crate::name::RunId;
+use crate::plan::subnet;
+use crate::probe::host::HostProber;
+use crate::report::{OutputDirectory, Reporters, Style};
+use crate::run::dispatcher::Settings;
+use crate::run::ledger::{IntentSink, Ledger};
+use crate::run::teardown::Limits;
+use crate::run::watchdog::Watchdog;
+use crate::run::{Recorder, Wiring};
+
+/// Arguments of `envrun run`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    project: ProjectArguments,
+    /// Directory for reports and logs [default: envrun-out]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Containers started at once: about what an engine on two cores serves.
+const CONCURRENT_STARTS: usize = 4;
+
+/// Subnets tried for one network before the pool counts as exhausted. Each costs one refused call.
+const SUBNET_ATTEMPTS: u32 = 1000;
+
+/// The kernel's routing table; absent where the engine's host is not a Linux of ours.
+const ROUTES: &str = "/proc/net/route";
+
+pub(super) async fn run(arguments: Arguments) -> ExitCode {
+    let run = RunId::random();
+    let (plan, warnings) = match project::plan(&arguments.project, run) {
+        Ok(planned) => planned,
+        Err(code) => return code,
+    };
+    let directory = match OutputDirectory::open(arguments.out.as_deref(), run) {
+        Ok(directory) => directory,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::Usage;
+        }
+    };
+    let engine = match DockerEngine::from_environment() {
+        Ok(engine) => Arc::new(engine),
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::Engine;
+        }
+    };
+    let signals = match signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(&format!("cannot listen for signals: {error}"));
+            return ExitCode::Bug;
+        }
+    };
+    let reporters = Reporters::new(&plan, directory, Style::detect());
+    for message in warnings {
+        reporters.event(Duration::ZERO, Event::Warning { message });
+    }
+    let watchdog = tokio::task::spawn_blocking(move || Watchdog::start(run)).await;
+    let sink = match watchdog {
+        Ok(Ok(watchdog)) => Some(Box::new(watchdog) as Box<dyn IntentSink>),
+        Ok(Err(error)) => {
+            let message = format!("{error}: if envrun is killed, `envrun gc --run {run}` has to clean up");
+            reporters.event(Duration::ZERO, Event::Warning { message });
+            None
+        }
+        Err(_panicked) => None,
+    };
+    let settings = Settings {
+        subnet_pool: subnet::DEFAULT_POOL,
+        avoid_subnets: std::fs::read_to_string(ROUTES).map(|table| subnet::host_routes(&table)).unwrap_or_default(),
+        concurrent_starts: CONCURRENT_STARTS,
+        subnet_attempts: SUBNET_ATTEMPTS,
+    };
+    let wiring = Wiring {
+        engine,
+        prober: Arc::new(HostProber),
+        recorder: Arc::clone(&reporters) as Arc<dyn Recorder>,
+        ledger: Ledger::new(run, sink),
+        signals,
+        limits: Limits::default(),
+    };
+    let outcome = crate::run::run(plan, settings, wiring).await;
+    reporters.close().await;
+    if outcome.teardown.is_none() {
+        complain(&format!("left without waiting for teardown; `envrun gc --run {run}` removes what is left"));
+    }
+    outcome.exit_code()
+}

@@ -1,0 +1,298 @@
+//! `ports:` and `expose:` of a service.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use super::super::keys;
+use super::super::model::PublishedPort;
+use super::super::source::Place;
+use super::super::yaml::{Mapping, Node, Value, shorten};
+use super::context::Context;
+
+/// Reads `ports:`; ranges are expanded, and an entry that is given twice counts once.
+pub(super) fn read_ports(context: &mut Context<'_>, map: &Mapping) -> Vec<PublishedPort> {
+    let Some(node) = map.get("ports") else {
+        return Vec::new();
+    };
+    let mut ports = Vec::new();
+    for item in context.list(node, "ports") {
+        match &item.value {
+            Value::Mapping(map) => ports.extend(read_long(context, map, &item.place)),
+            _ => {
+                let Some(text) = context.written(item, "ports") else {
+                    continue;
+                };
+                match short_form(&text) {
+                    Ok(short) => {
+                        if context.take_ports(short.count(), &item.place) {
+                            ports.extend(short.ports());
+                        }
+                    }
+                    Err(why) => {
+                        let message = format!("`{}` is not a port: {why}", shorten(&text));
+                        let help =
+                            "write `[[address:]host:]container[/protocol]`, such as `8080:80`";
+                        context.error_help(&item.place, message, help);
+                    }
+                }
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    ports.retain(|port| {
+        let published = port.published.clone();
+        seen.insert((port.target, published, port.host_ip.clone(), port.udp))
+    });
+    ports
+}
+
+/// Reads `expose:` in file order; ranges are expanded.
+pub(super) fn read_expose(context: &mut Context<'_>, map: &Mapping) -> Vec<u16> {
+    let Some(node) = map.get("expose") else {
+        return Vec::new();
+    };
+    let mut exposed = Vec::new();
+    let mut seen = HashSet::new();
+    for item in context.list(node, "expose") {
+        let Some(text) = context.written(item, "expose") else {
+            continue;
+        };
+        let (range, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
+        match (parse_range(range), protocol) {
+            (Ok(range), "tcp") => {
+                if context.take_ports(range.len(), &item.place) {
+                    exposed.extend(range.filter(|port| seen.insert(*port)));
+                }
+            }
+            (Ok(_), "udp" | "sctp") => {
+                let message = format!("`{protocol}` of `expose` has no effect");
+                context.warn(
+                    &item.place,
+                    message,
+                    Some("every port of a network is reachable"),
+                );
+            }
+            (Ok(_), _) => {
+                context.error(
+                    &item.place,
+                    format!("unknown protocol `{}`", shorten(protocol)),
+                );
+            }
+            (Err(why), _) => {
+                context.error(
+                    &item.place,
+                    format!("`{}` is not a port: {why}", shorten(&text)),
+                );
+            }
+        }
+    }
+    exposed
+}
+
+/// The short form, ranges not expanded.
+struct Short {
+    host_ip: Option<String>,
+    published: Option<(String, RangeInclusive<u16>)>,
+    target: RangeInclusive<u16>,
+    udp: bool,
+}
+
+impl Short {
+    fn count(&self) -> usize {
+        self.target.len()
+    }
+
+    fn ports(self) -> impl Iterator<Item = PublishedPort> {
+        let Self {
+            host_ip,
+            published,
+            target,
+            udp,
+        } = self;
+        let first = *target.start();
+        let is_paired = target.len() > 1;
+        target.map(move |port| {
+            let published = published.as_ref().map(|(text, range)| {
+                // Ranges of equal length go pairwise; a host range for a single port stays a range,
+                // from which the engine may choose.
+                if is_paired {
+                    range.start().saturating_add(port - first).to_string()
+                } else {
+                    text.clone()
+                }
+            });
+            PublishedPort {
+                target: port,
+                published,
+                host_ip: host_ip.clone(),
+                udp,
+            }
+        })
+    }
+}
+
+fn short_form(text: &str) -> Result<Short, String> {
+    let (address, protocol) = match text.rsplit_once('/') {
+        Some((address, protocol)) => (address, protocol),
+        None => (text, "tcp"),
+    };
+    let udp = parse_protocol(protocol)?;
+    let (rest, target) = match address.rsplit_once(':') {
+        Some((rest, target)) => (Some(rest), target),
+        None => (None, address),
+    };
+    let target = parse_range(target)?;
+    let (host_ip, published) = match rest {
+        None => (None, None),
+        Some(rest) => {
+            // The host's port is after the last colon outside of the brackets of an IPv6 address.
+            let (ip, port) = match rest.rsplit_once(':') {
+                Some((ip, port)) if !port.ends_with(']') => (Some(ip), port),
+                _ if rest.ends_with(']') => (Some(rest), ""),
+                _ => (None, rest),
+            };
+            (
+                ip.map(parse_address).transpose()?,
+                Some(port).filter(|port| !port.is_empty()),
+            )
+        }
+    };
+    let published = match published {
+        None => None,
+        Some(port) => {
+            let range = parse_host_range(port)?;
+            if target.len() > 1 && target.len() != range.len() {
+                return Err(format!(
+                    "the ranges differ in length: {} and {}",
+                    range.len(),
+                    target.len()
+                ));
+            }
+            Some((port.to_owned(), range))
+        }
+    };
+    Ok(Short {
+        host_ip,
+        published,
+        target,
+        udp,
+    })
+}
+
+fn parse_address(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(_) => Ok(bare.to_owned()),
+        Err(_) => Err(format!("`{}` is not an address", shorten(bare))),
+    }
+}
+
+fn parse_protocol(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "tcp" => Ok(false),
+        "udp" => Ok(true),
+        "sctp" => Err("protocol `sctp` is not supported yet".to_owned()),
+        _ => Err(format!("unknown protocol `{}`", shorten(text))),
+    }
+}
+
+fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    range_of(text, 1)
+}
+
+/// Port 0 on the host's side leaves the choice to the engine.
+fn parse_host_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    range_of(text, 0)
+}
+
+fn range_of(text: &str, lowest: u16) -> Result<RangeInclusive<u16>, String> {
+    let port = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number {
+            return Err(format!("`{}` is not a number", shorten(text)));
+        }
+        match text.parse::<u16>() {
+            Ok(port) if port >= lowest => Ok(port),
+            _ => Err(format!(
+                "`{}` is not between {lowest} and 65535",
+                shorten(text)
+            )),
+        }
+    };
+    let (start, end) = text.split_once('-').unwrap_or((text, text));
+    let range = port(start)?..=port(end)?;
+    if range.is_empty() {
+        return Err(format!(
+            "the range `{}` ends before it starts",
+            shorten(text)
+        ));
+    }
+    Ok(range)
+}
+
+fn read_long(context: &mut Context<'_>, map: &Mapping, place: &Place) -> Option<PublishedPort> {
+    context.check_keys(map, &keys::PORT);
+    let Some(target) = map.get("target") else {
+        context.error(place, "a port has no `target`");
+        return None;
+    };
+    let target = context.port(target, "target");
+    let published = map
+        .get("published")
+        .and_then(|node| read_published(context, node));
+    let host_ip = match map.get("host_ip") {
+        Some(node) => read_host_ip(context, node),
+        None => None,
+    };
+    let udp = match map.get("protocol") {
+        Some(node) => {
+            let text = context.filled_text(node, "protocol")?;
+            match parse_protocol(&text) {
+                Ok(udp) => udp,
+                Err(why) => {
+                    context.error(&node.place, why);
+                    return None;
+                }
+            }
+        }
+        None => false,
+    };
+    let target = target?;
+    context.take_ports(1, place).then_some(PublishedPort {
+        target,
+        published,
+        host_ip,
+        udp,
+    })
+}
+
+fn read_published(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    if node.is_null() {
+        return None;
+    }
+    let text = context.written(node, "published")?;
+    if text.is_empty() {
+        return None;
+    }
+    if let Err(why) = parse_host_range(&text) {
+        context.error(&node.place, format!("`published` is not a port: {why}"));
+        return None;
+    }
+    Some(text)
+}
+
+fn read_host_ip(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    let text = context
+        .text(node, "host_ip")
+        .filter(|text| !text.is_empty())?;
+    match parse_address(&text) {
+        Ok(address) => Some(address),
+        Err(why) => {
+            context.error(&node.place, format!("`host_ip`: {why}"));
+            None
+        }
+    }
+}

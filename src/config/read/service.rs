@@ -1,0 +1,343 @@
+//! One service: the keys that need no file of their own, and the hand-over to the other readers.
+
+use std::collections::BTreeMap;
+
+use super::super::diagnostic::Problem;
+use super::super::keys;
+use super::super::model::{Condition, ContainerOptions, Dependency, Role, Service};
+use super::super::source::Place;
+use super::super::suggest::did_you_mean;
+use super::super::words;
+use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
+use super::context::Context;
+use super::networks::read_attachments;
+use super::{build, environment, extension, health, mounts, ports};
+use crate::name::{NetworkKey, ServiceName, VolumeKey};
+
+/// A service with the places that cross checks point at. Its role is not decided yet.
+pub(in crate::config) struct ReadService {
+    pub(in crate::config) service: Service,
+    /// False when none of its profiles is active.
+    pub(in crate::config) active: bool,
+    pub(in crate::config) places: Places,
+}
+
+/// Where a service says what it needs from the rest of the project.
+pub(in crate::config) struct Places {
+    pub(in crate::config) name: Place,
+    pub(in crate::config) depends_on: BTreeMap<ServiceName, Place>,
+    pub(in crate::config) networks: BTreeMap<NetworkKey, Place>,
+    pub(in crate::config) volumes: Vec<(VolumeKey, Place)>,
+    pub(in crate::config) ready_healthcheck: Option<Place>,
+    pub(in crate::config) healthcheck: Option<Place>,
+    pub(in crate::config) suite: Option<Place>,
+}
+
+/// Reads one service; `None` when it is no mapping at all.
+pub(super) fn read_service(
+    context: &mut Context<'_>,
+    name: &ServiceName,
+    entry: &Entry,
+    is_active: &dyn Fn(&[String]) -> bool,
+) -> Option<ReadService> {
+    let empty = Mapping::default();
+    let map = match &entry.value.value {
+        Value::Null => &empty,
+        _ => context.mapping(&entry.value, name.as_str())?,
+    };
+    context.check_keys(map, &keys::SERVICE);
+    let profiles = map
+        .get("profiles")
+        .map(|node| context.texts(node, "profiles"));
+    let active = is_active(&profiles.unwrap_or_default());
+
+    let mut options = read_options(context, map);
+    let volumes = mounts::read_mounts(context, map, &mut options.tmpfs);
+    let (networks, network_places) = read_attachments(context, map);
+    let (depends_on, dependency_places) = read_depends_on(context, map);
+    let extension = extension::read_service_extension(context, map);
+    let mut text = |key: &str| {
+        map.get(key)
+            .and_then(|node| context.filled_text_or_null(node, key))
+    };
+    let image = text("image");
+    let working_dir = text("working_dir");
+    let user = text("user");
+    let hostname = text("hostname");
+    let container_name = text("container_name");
+
+    let service = Service {
+        name: name.clone(),
+        role: Role::Service,
+        image,
+        build: map
+            .get("build")
+            .and_then(|node| build::read_build(context, node)),
+        command: read_words(context, map, "command"),
+        entrypoint: read_words(context, map, "entrypoint"),
+        environment: environment::read_environment(context, map, active),
+        networks,
+        mounts: volumes.mounts,
+        depends_on,
+        healthcheck: map
+            .get("healthcheck")
+            .and_then(|node| health::read_healthcheck(context, node)),
+        working_dir,
+        user,
+        hostname,
+        container_name,
+        ports: ports::read_ports(context, map),
+        expose: ports::read_expose(context, map),
+        labels: map
+            .get("labels")
+            .map(|node| context.labels(node, "labels"))
+            .unwrap_or_default(),
+        ready: extension.ready,
+        suite: extension.suite,
+        options,
+    };
+    if map.get("image").is_none_or(Node::is_null) && map.get("build").is_none_or(Node::is_null) {
+        let message = format!("service `{name}` has neither `image` nor `build`");
+        context.error(&entry.key.place, message);
+    }
+    let places = Places {
+        name: entry.key.place.clone(),
+        depends_on: dependency_places,
+        networks: network_places,
+        volumes: volumes.places,
+        ready_healthcheck: extension.ready_healthcheck,
+        healthcheck: map
+            .entry("healthcheck")
+            .map(|entry| entry.key.place.clone()),
+        suite: extension.suite_place,
+    };
+    Some(ReadService {
+        service,
+        active,
+        places,
+    })
+}
+
+impl Context<'_> {
+    /// Text that may be absent as null, but not empty.
+    fn filled_text_or_null(&mut self, node: &Node, what: &str) -> Option<String> {
+        if node.is_null() {
+            None
+        } else {
+            self.filled_text(node, what)
+        }
+    }
+}
+
+fn read_options(context: &mut Context<'_>, map: &Mapping) -> ContainerOptions {
+    let mut boolean = |key: &str| {
+        map.get(key)
+            .filter(|node| !node.is_null())
+            .and_then(|node| context.boolean(node, key))
+    };
+    let init = boolean("init");
+    let privileged = boolean("privileged").unwrap_or(false);
+    let read_only = boolean("read_only").unwrap_or(false);
+    let tty = boolean("tty").unwrap_or(false);
+    let mut texts = |key: &str| {
+        map.get(key)
+            .map(|node| context.distinct_texts(node, key))
+            .unwrap_or_default()
+    };
+    let cap_add = texts("cap_add");
+    let cap_drop = texts("cap_drop");
+    let mut bytes = |key: &str| map.get(key).and_then(|node| context.bytes(node, key));
+    let shm_size = bytes("shm_size");
+    let mem_limit = bytes("mem_limit").filter(|limit| *limit > 0);
+    let stop_signal = map
+        .get("stop_signal")
+        .and_then(|node| context.filled_text_or_null(node, "stop_signal"));
+    ContainerOptions {
+        init,
+        privileged,
+        read_only,
+        tty,
+        stop_signal,
+        cap_add,
+        cap_drop,
+        shm_size,
+        mem_limit,
+        extra_hosts: read_extra_hosts(context, map),
+        tmpfs: mounts::read_tmpfs(context, map),
+    }
+}
+
+/// `command:` and `entrypoint:`: a list as it is, a text split into words, null as absent.
+fn read_words(context: &mut Context<'_>, map: &Mapping, key: &str) -> Option<Vec<String>> {
+    let node = map.get(key)?;
+    match &node.value {
+        Value::Null => None,
+        Value::Sequence(_) => Some(context.texts(node, key)),
+        Value::Scalar(_) => {
+            let text = context.text(node, key)?;
+            match words::split(&text) {
+                Ok(split) => {
+                    if let Some(at) = split.operator {
+                        warn_operator(context, node, key, text.get(at..).unwrap_or_default());
+                    }
+                    Some(split.words)
+                }
+                Err(error) => {
+                    context.error(
+                        &node.place,
+                        format!("`{key}` cannot be split into words: {error}"),
+                    );
+                    None
+                }
+            }
+        }
+        Value::Mapping(_) => {
+            context.expected(node, key, "text or a list of texts");
+            None
+        }
+    }
+}
+
+fn warn_operator(context: &mut Context<'_>, node: &Node, key: &str, lost: &str) {
+    let message = format!("no shell runs `{key}`, so `{}` is dropped", shorten(lost));
+    let help = format!("as Compose does; for a shell, write `{key}: [\"sh\", \"-c\", \"…\"]`");
+    context.warn(&node.place, message, Some(&help));
+}
+
+/// `extra_hosts:` as `name:address`, in file order.
+fn read_extra_hosts(context: &mut Context<'_>, map: &Mapping) -> Vec<String> {
+    const KEY: &str = "extra_hosts";
+    let Some(node) = map.get(KEY) else {
+        return Vec::new();
+    };
+    let mut hosts: Vec<String> = Vec::new();
+    let mut add = |name: &str, address: &str| {
+        let address = address.trim();
+        let bare = address
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        hosts.push(format!("{}:{}", name.trim(), bare.unwrap_or(address)));
+    };
+    match &node.value {
+        Value::Mapping(mapping) => {
+            for entry in &mapping.entries {
+                for (address, _) in context.text_or_list(&entry.value, KEY) {
+                    add(&entry.key.text, &address);
+                }
+            }
+        }
+        _ => {
+            for item in context.list(node, KEY) {
+                let Some(text) = context.filled_text(item, KEY) else {
+                    continue;
+                };
+                match text.split_once('=').or_else(|| text.split_once(':')) {
+                    Some((name, address)) if !name.is_empty() && !address.is_empty() => {
+                        add(name, address);
+                    }
+                    _ => {
+                        let message = format!("`{}` is not `name:address`", shorten(&text));
+                        context.error(&item.place, message);
+                    }
+                }
+            }
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    hosts.retain(|host| seen.insert(host.clone()));
+    hosts
+}
+
+type Dependencies = (
+    BTreeMap<ServiceName, Dependency>,
+    BTreeMap<ServiceName, Place>,
+);
+
+/// `depends_on:` in both forms. A null value in the mapping is the short form, which merging produces.
+fn read_depends_on(context: &mut Context<'_>, map: &Mapping) -> Dependencies {
+    const KEY: &str = "depends_on";
+    let mut dependencies = Dependencies::default();
+    let Some(node) = map.get(KEY) else {
+        return dependencies;
+    };
+    let short = Dependency {
+        condition: Condition::Ready,
+        required: true,
+    };
+    match &node.value {
+        Value::Mapping(mapping) => {
+            for entry in &mapping.entries {
+                let name = ServiceName::new(entry.key.text.clone());
+                let dependency = match &entry.value.value {
+                    Value::Null => short,
+                    _ => read_dependency(context, entry),
+                };
+                dependencies.0.insert(name.clone(), dependency);
+                dependencies.1.insert(name, entry.key.place.clone());
+            }
+        }
+        Value::Scalar(_) => {
+            let wanted = "a list of services, or a mapping from services to conditions";
+            context.expected(node, KEY, wanted);
+        }
+        Value::Null | Value::Sequence(_) => {
+            for item in context.list(node, KEY) {
+                let Some(name) = context.filled_text(item, KEY) else {
+                    continue;
+                };
+                let name = ServiceName::new(name);
+                dependencies.0.insert(name.clone(), short);
+                dependencies.1.insert(name, item.place.clone());
+            }
+        }
+    }
+    dependencies
+}
+
+const CONDITIONS: [(&str, Condition); 3] = [
+    ("service_started", Condition::Started),
+    ("service_healthy", Condition::Healthy),
+    (
+        "service_completed_successfully",
+        Condition::CompletedSuccessfully,
+    ),
+];
+
+fn read_dependency(context: &mut Context<'_>, entry: &Entry) -> Dependency {
+    let mut dependency = Dependency {
+        condition: Condition::Ready,
+        required: true,
+    };
+    let Some(map) = context.mapping(&entry.value, &entry.key.text) else {
+        return dependency;
+    };
+    context.check_keys(map, &keys::DEPENDENCY);
+    if let Some(node) = map.get("required") {
+        dependency.required = context.boolean(node, "required").unwrap_or(true);
+    }
+    let Some(node) = map.get("condition") else {
+        let message = format!("the dependency on `{}` has no `condition`", entry.key.text);
+        context.error_help(
+            &entry.key.place,
+            message,
+            "add `condition: service_healthy`",
+        );
+        return dependency;
+    };
+    let Some(text) = context.filled_text(node, "condition") else {
+        return dependency;
+    };
+    match CONDITIONS.iter().find(|(name, _)| *name == text) {
+        Some((_, condition)) => dependency.condition = *condition,
+        None => {
+            let names = CONDITIONS.map(|(name, _)| name);
+            let help = did_you_mean(&text, names)
+                .unwrap_or_else(|| format!("the conditions are `{}`", names.join("`, `")));
+            let message = format!("unknown condition `{}`", shorten(&text));
+            context
+                .problems
+                .push(Problem::error(message).at(&node.place).help(help));
+        }
+    }
+    dependency
+}

@@ -1,0 +1,560 @@
+//! Builds the tree from parser events, with a stack of its own instead of recursion.
+//!
+//! Aliases are expanded by copying, within a budget: a small file can otherwise ask for more memory than
+//! the machine has.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
+
+use super::super::diagnostic::{Problem, Problems};
+use super::super::source::{Place, Source};
+use super::resolve::is_null;
+use super::{Entry, Key, MAX_DEPTH, Mapping, Node, Scalar, Value, shorten};
+
+/// Nodes in one document, copies by aliases included. A node counts once, and once more for every
+/// [`TEXT_UNIT`] bytes of text.
+const BUDGET: usize = 400_000;
+const TEXT_UNIT: usize = 64;
+
+/// Reads the one document of a source. `None` for a document that is empty or null.
+///
+/// Problems that leave a tree (a duplicate key, an unknown tag) are added to `problems` and the tree is
+/// still given, so that the rest of the file is checked too.
+pub(in crate::config) fn parse(source: &Arc<Source>, problems: &mut Problems) -> Option<Node> {
+    let mut builder = Builder {
+        source,
+        problems,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        budget: BUDGET,
+        documents: 0,
+        root: None,
+    };
+    match builder.run() {
+        Ok(()) => builder.root.filter(|root| !root.is_null()),
+        Err(problem) => {
+            builder.problems.push(*problem);
+            None
+        }
+    }
+}
+
+struct Builder<'a> {
+    source: &'a Arc<Source>,
+    problems: &'a mut Problems,
+    stack: Vec<Frame>,
+    anchors: HashMap<usize, Anchored>,
+    budget: usize,
+    documents: usize,
+    root: Option<Node>,
+}
+
+/// What an anchor names; `None` while its node is still being read.
+type Anchored = Option<(Node, usize)>;
+
+/// A collection that is still open.
+struct Frame {
+    place: Place,
+    anchor: usize,
+    kind: Kind,
+    /// Levels below this collection, for the depth limit.
+    height: usize,
+}
+
+enum Kind {
+    Sequence(Vec<Node>),
+    Mapping {
+        mapping: Mapping,
+        key: Option<Key>,
+        index: HashMap<String, Place>,
+        merges: Vec<Node>,
+    },
+}
+
+type Fatal = Box<Problem>;
+
+impl Builder<'_> {
+    fn run(&mut self) -> Result<(), Fatal> {
+        let options = granit_parser::options! {
+            flow_nesting_limit: MAX_DEPTH,
+            block_nesting_limit: MAX_DEPTH,
+            emit_comments: false,
+        };
+        for result in Parser::new_from_str_with_options(self.source.text(), options) {
+            let (event, span) = result.map_err(|error| {
+                let at = error.marker().byte_offset().unwrap_or(0);
+                let place = self.source.place(at..at + 1);
+                Box::new(Problem::error(format!("not valid yaml: {}", error.info())).at(&place))
+            })?;
+            self.event(event, span)?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, span: Span) -> Place {
+        self.source.place(span.byte_range().unwrap_or(0..0))
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+        let place = self.place(span);
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Box::new(
+                        Problem::error("the file has more than one yaml document")
+                            .label(&place, "a second document starts here")
+                            .help("keep one document a file; several files can be given with `-f`"),
+                    ));
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(&text, style, tag.as_deref(), &place);
+                self.spend(1 + text.len() / TEXT_UNIT, &place)?;
+                self.finish(Node { value, place }, anchor, 0)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "seq", &place);
+                self.open(Kind::Sequence(Vec::new()), anchor, place)
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.collection_tag(tag.as_deref(), "map", &place);
+                let kind = Kind::Mapping {
+                    mapping: Mapping::default(),
+                    key: None,
+                    index: HashMap::new(),
+                    merges: Vec::new(),
+                };
+                self.open(kind, anchor, place)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(&place),
+            Event::Alias(anchor) => self.alias(anchor, &place),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, kind: Kind, anchor: usize, place: Place) -> Result<(), Fatal> {
+        self.spend(1, &place)?;
+        self.check_depth(1, &place)?;
+        if anchor != 0 {
+            self.anchors.insert(anchor, None);
+        }
+        self.stack.push(Frame {
+            place,
+            anchor,
+            kind,
+            height: 0,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self, end: &Place) -> Result<(), Fatal> {
+        let Some(frame) = self.stack.pop() else {
+            return Ok(());
+        };
+        let place = self
+            .source
+            .place(frame.place.range().start..end.range().end);
+        let value = match frame.kind {
+            Kind::Sequence(nodes) => Value::Sequence(nodes),
+            Kind::Mapping {
+                mut mapping,
+                merges,
+                index,
+                ..
+            } => {
+                self.merge(&mut mapping, merges, index)?;
+                Value::Mapping(mapping)
+            }
+        };
+        self.finish(Node { value, place }, frame.anchor, frame.height + 1)
+    }
+
+    /// Puts a complete node where it belongs. `height` is the number of levels that it has.
+    fn finish(&mut self, node: Node, anchor: usize, height: usize) -> Result<(), Fatal> {
+        if anchor != 0 {
+            // The anchor keeps a copy of its own, which counts like any other.
+            let copy = self.copy(&node, &node.place)?;
+            self.anchors.insert(anchor, Some((copy, height)));
+        }
+        let Some(frame) = self.stack.last_mut() else {
+            self.root.get_or_insert(node);
+            return Ok(());
+        };
+        frame.height = frame.height.max(height);
+        match &mut frame.kind {
+            Kind::Sequence(nodes) => nodes.push(node),
+            Kind::Mapping {
+                mapping,
+                key,
+                index,
+                merges,
+            } => match key.take() {
+                None => *key = Some(into_key(node, self.problems)),
+                Some(key) if key.text == "<<" => merges.push(node),
+                Some(key) => {
+                    if let Some(first) = index.get(&key.text) {
+                        self.problems.push(
+                            Problem::error(format!("key `{}` is given twice", shorten(&key.text)))
+                                .label(&key.place, "given again here")
+                                .label(first, "first given here"),
+                        );
+                    } else {
+                        index.insert(key.text.clone(), key.place.clone());
+                        mapping.entries.push(Entry {
+                            value: with_place(node, &key.place),
+                            key,
+                        });
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, place: &Place) -> Result<(), Fatal> {
+        let Some(target) = self.anchors.get_mut(&anchor) else {
+            return Err(Box::new(
+                Problem::error("the alias names no anchor").at(place),
+            ));
+        };
+        // The node is taken out while it is copied, and put back.
+        let Some((node, height)) = target.take() else {
+            return Err(Box::new(
+                Problem::error("the alias stands inside the node that it names")
+                    .label(place, "this would never end"),
+            ));
+        };
+        self.check_depth(height, place)?;
+        let copy = self.copy(&node, place)?;
+        self.anchors.insert(anchor, Some((node, height)));
+        self.finish(copy, 0, height)
+    }
+
+    /// Copies a node, spending the budget as it goes. The depth is bounded by [`MAX_DEPTH`].
+    fn copy(&mut self, node: &Node, place: &Place) -> Result<Node, Fatal> {
+        let value = match &node.value {
+            Value::Null => {
+                self.spend(1, place)?;
+                Value::Null
+            }
+            Value::Scalar(scalar) => {
+                self.spend(1 + scalar.text.len() / TEXT_UNIT, place)?;
+                Value::Scalar(scalar.clone())
+            }
+            Value::Sequence(nodes) => {
+                self.spend(1, place)?;
+                let mut copies = Vec::with_capacity(nodes.len());
+                for node in nodes {
+                    copies.push(self.copy(node, place)?);
+                }
+                Value::Sequence(copies)
+            }
+            Value::Mapping(mapping) => {
+                self.spend(1, place)?;
+                let mut copy = Mapping {
+                    entries: Vec::with_capacity(mapping.entries.len()),
+                };
+                for entry in &mapping.entries {
+                    self.spend(1 + entry.key.text.len() / TEXT_UNIT, place)?;
+                    let value = self.copy(&entry.value, place)?;
+                    copy.entries.push(Entry {
+                        key: entry.key.clone(),
+                        value,
+                    });
+                }
+                Value::Mapping(copy)
+            }
+        };
+        Ok(Node {
+            value,
+            place: node.place.clone(),
+        })
+    }
+
+    fn spend(&mut self, amount: usize, place: &Place) -> Result<(), Fatal> {
+        match self.budget.checked_sub(amount) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(Box::new(
+                Problem::error(format!(
+                    "the document is too large: more than {BUDGET} values, aliases expanded"
+                ))
+                .label(place, "the limit is reached here")
+                .help("aliases that contain aliases multiply; write out what is really needed"),
+            )),
+        }
+    }
+
+    fn check_depth(&self, height: usize, place: &Place) -> Result<(), Fatal> {
+        if self.stack.len() + height <= MAX_DEPTH {
+            return Ok(());
+        }
+        let message = format!("nested deeper than {MAX_DEPTH} levels");
+        Err(Box::new(Problem::error(message).at(place)))
+    }
+
+    /// Adds what merge keys (`<<`) bring: only keys that are not there yet, the first source first.
+    fn merge(
+        &mut self,
+        mapping: &mut Mapping,
+        merges: Vec<Node>,
+        mut index: HashMap<String, Place>,
+    ) -> Result<(), Fatal> {
+        let mut sources = Vec::new();
+        for (position, node) in merges.into_iter().enumerate() {
+            if position > 0 {
+                self.problems.push(
+                    Problem::error("key `<<` is given twice")
+                        .at(&node.place)
+                        .help("merge several mappings with a list: `<<: [*a, *b]`"),
+                );
+            }
+            match node.value {
+                Value::Sequence(nodes) => sources.extend(nodes),
+                _ => sources.push(node),
+            }
+        }
+        for source in sources {
+            let Value::Mapping(source) = source.value else {
+                self.problems.push(
+                    Problem::error(format!(
+                        "`<<` merges a mapping or a list of mappings, found {}",
+                        source.describe()
+                    ))
+                    .at(&source.place),
+                );
+                continue;
+            };
+            for entry in source.entries {
+                if !index.contains_key(&entry.key.text) {
+                    index.insert(entry.key.text.clone(), entry.key.place.clone());
+                    mapping.entries.push(entry);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        place: &Place,
+    ) -> Value {
+        let plain = style == ScalarStyle::Plain;
+        // The parser writes `~` for a value that is not there at all.
+        let text = if plain && place.range().is_empty() {
+            ""
+        } else {
+            text
+        };
+        let scalar = |plain: bool| {
+            if plain && is_null(text) {
+                Value::Null
+            } else {
+                Value::Scalar(Scalar {
+                    text: text.to_owned(),
+                    plain,
+                })
+            }
+        };
+        let Some(tag) = tag else { return scalar(plain) };
+        match tag.core_suffix() {
+            Some("str") => scalar(false),
+            Some("int" | "float" | "bool") => scalar(true),
+            Some("null") => Value::Null,
+            _ if tag.original() == "!" => scalar(false),
+            _ => {
+                self.unknown_tag(tag, place);
+                scalar(plain)
+            }
+        }
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, wanted: &str, place: &Place) {
+        if let Some(tag) = tag
+            && tag.core_suffix() != Some(wanted)
+            && tag.original() != "!"
+        {
+            self.unknown_tag(tag, place);
+        }
+    }
+
+    fn unknown_tag(&mut self, tag: &Tag, place: &Place) {
+        let name = tag.original();
+        let problem = if matches!(name.as_str(), "!reset" | "!override") {
+            Problem::error(format!("tag `{name}` is not honoured yet"))
+                .help("without it the files would be merged in another way than they say")
+        } else {
+            Problem::error(format!("unknown tag `{}`", shorten(&name)))
+        };
+        self.problems.push(problem.at(place));
+    }
+}
+
+/// A key must be a scalar; anything else is reported and stands in under an empty name.
+fn into_key(node: Node, problems: &mut Problems) -> Key {
+    let text = match &node.value {
+        Value::Scalar(scalar) => scalar.text.clone(),
+        Value::Null => "null".to_owned(),
+        Value::Sequence(_) | Value::Mapping(_) => {
+            problems.push(
+                Problem::error(format!("a key must be text, found {}", node.describe()))
+                    .at(&node.place)
+                    .help("quote a value that starts with `{` or `[`, such as `\"${VARIABLE}\"`"),
+            );
+            String::new()
+        }
+    };
+    Key {
+        text,
+        place: node.place,
+    }
+}
+
+/// A value that is not written at all has no place to point at, so its key's place is taken.
+fn with_place(mut node: Node, key: &Place) -> Node {
+    if node.is_null() && node.place.range().is_empty() {
+        node.place = key.clone();
+    }
+    node
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// The tree in one line, or the problems.
+    fn show(text: &str) -> String {
+        let source = Source::new("f.yaml", text, 0);
+        let mut problems = Problems::default();
+        let root = parse(&source, &mut problems);
+        let mut out = String::new();
+        match &root {
+            Some(root) => write(root, &mut out),
+            None => out.push_str("(nothing)"),
+        }
+        if !problems.is_empty() {
+            write!(out, "\n{problems}").unwrap();
+        }
+        out
+    }
+
+    fn write(node: &Node, out: &mut String) {
+        match &node.value {
+            Value::Null => out.push_str("null"),
+            Value::Scalar(scalar) if scalar.plain => out.push_str(&scalar.text),
+            Value::Scalar(scalar) => write!(out, "{:?}", scalar.text).unwrap(),
+            Value::Sequence(nodes) => {
+                out.push('[');
+                for (index, node) in nodes.iter().enumerate() {
+                    out.push_str(if index > 0 { ", " } else { "" });
+                    write(node, out);
+                }
+                out.push(']');
+            }
+            Value::Mapping(mapping) => {
+                out.push('{');
+                for (index, entry) in mapping.entries.iter().enumerate() {
+                    out.push_str(if index > 0 { ", " } else { "" });
+                    write!(out, "{}: ", entry.key.text).unwrap();
+                    write(&entry.value, out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    #[test]
+    fn keeps_styles_and_order() {
+        insta::assert_snapshot!(
+            show("b: 'x'\na: [1, \"1\", ~, ]\nn:\nl: |\n  t\nm: !!str 5\ni: !!int \"7\"\n"),
+            @r#"{b: "x", a: [1, "1", null], n: null, l: "t\n", m: "5", i: 7}"#
+        );
+        insta::assert_snapshot!(show("# only a comment\n"), @"(nothing)");
+        insta::assert_snapshot!(show("---\n~\n"), @"(nothing)");
+    }
+
+    #[test]
+    fn anchors_aliases_and_merge_keys() {
+        insta::assert_snapshot!(
+            show("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: {<<: [{y: 9}, *a], z: 0}\nd: *a\n"),
+            @"{a: {x: 1, y: 2}, b: {y: 3, x: 1}, c: {z: 0, y: 9, x: 1}, d: {x: 1, y: 2}}"
+        );
+        insta::assert_snapshot!(show("a: {<<: 5}"), @r"
+        {a: {}}
+        f.yaml:1:9: `<<` merges a mapping or a list of mappings, found the number `5`
+        1 error
+        ");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        insta::assert_snapshot!(show("a: 1\nb: 2\na: 3\n"), @r"
+        {a: 1, b: 2}
+        f.yaml:3:1: key `a` is given twice
+        1 error
+        ");
+        insta::assert_snapshot!(show("a: [1, 2"), @r"
+        (nothing)
+        f.yaml:1:4: not valid yaml: unclosed bracket '['
+        1 error
+        ");
+        insta::assert_snapshot!(show("a: !reset null\nb: !foo [1]"), @r"
+        {a: null, b: [1]}
+        f.yaml:1:11: tag `!reset` is not honoured yet
+        f.yaml:2:9: unknown tag `!foo`
+        2 errors
+        ");
+        insta::assert_snapshot!(show("a: 1\n---\nb: 2\n"), @r"
+        (nothing)
+        f.yaml:2:1: the file has more than one yaml document
+        1 error
+        ");
+        insta::assert_snapshot!(show("? [a]\n: 1\n"), @r"
+        {: 1}
+        f.yaml:1:3: a key must be text, found a list
+        1 error
+        ");
+        insta::assert_snapshot!(show("a: &a [*a]"), @r"
+        (nothing)
+        f.yaml:1:8: the alias stands inside the node that it names
+        1 error
+        ");
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_is_a_problem_and_not_the_end_of_memory() {
+        let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..30 {
+            let below = format!("*a{}", level - 1);
+            let list = vec![below.as_str(); 9].join(",");
+            writeln!(text, "a{level}: &a{level} [{list}]").unwrap();
+        }
+        assert!(show(&text).contains("the document is too large"));
+    }
+
+    #[test]
+    fn depth_is_bounded_through_aliases_too() {
+        insta::assert_snapshot!(show(&"[".repeat(100_000)), @r"
+        (nothing)
+        f.yaml:1:129: not valid yaml: recursion limit exceeded
+        1 error
+        ");
+        let mut text = "a0: &a0 [x]\n".to_owned();
+        for level in 1..20 {
+            let (open, close) = ("[".repeat(100), "]".repeat(100));
+            writeln!(text, "a{level}: &a{level} {open}*a{}{close}", level - 1).unwrap();
+        }
+        assert!(show(&text).contains("nested deeper than 128 levels"));
+    }
+}

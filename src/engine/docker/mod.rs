@@ -1,0 +1,186 @@
+//! Everything that speaks the Docker Engine API. The only place that names bollard.
+//!
+//! bollard sends unversioned requests whatever was negotiated, so features are gated here by what `/version` answers.
+
+mod build;
+mod connect;
+mod containers;
+mod context;
+mod error;
+mod images;
+mod networks;
+mod trace;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+pub use self::connect::ConnectError;
+use self::connect::Endpoint;
+use self::error::translate;
+use super::{
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind,
+    ImageFacts, NetworkSpec, OutputChunk, Removal, Resource, ResourceKind, VolumeSpec,
+};
+use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+
+/// An engine behind the Docker Engine API.
+#[derive(Debug, Clone)]
+pub struct DockerEngine {
+    docker: Docker,
+    endpoint: Endpoint,
+}
+
+impl DockerEngine {
+    /// Prepares a connection to the engine that the environment names (`DOCKER_HOST`, `DOCKER_CONTEXT`, the current
+    /// context), else to the standard socket. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// The address cannot be understood, or certificates cannot be read.
+    pub fn from_environment() -> Result<Self, ConnectError> {
+        let endpoint = Endpoint::from_environment()?;
+        Ok(Self { docker: endpoint.connect()?, endpoint })
+    }
+
+    /// The address, for messages.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.endpoint.to_string()
+    }
+}
+
+/// A filter by the label of a run.
+fn label_filter(run: RunId) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{}={run}", super::RUN_LABEL)])])
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    async fn describe(&self) -> Result<Capabilities, EngineError> {
+        let attempt = format!("reach the engine at `{}`", self.endpoint);
+        let version = self.docker.version().await.map_err(|error| translate(&attempt, error))?;
+        let product = version
+            .platform
+            .map(|platform| platform.name)
+            .filter(|name| !name.is_empty())
+            .or_else(|| version.components.and_then(|all| all.into_iter().next()).map(|first| first.name))
+            .unwrap_or_else(|| "Docker Engine".to_owned());
+        let api = version.api_version.unwrap_or_default();
+        let api = parse_api(&api).ok_or_else(|| EngineError {
+            attempt,
+            kind: FailureKind::Internal,
+            message: format!("its API version `{api}` cannot be understood"),
+        })?;
+        Ok(Capabilities {
+            product,
+            version: version.version.unwrap_or_default(),
+            api,
+        })
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
+        images::inspect(&self.docker, reference).await
+    }
+
+    async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
+        images::pull(&self.docker, reference).await
+    }
+
+    async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError> {
+        build::build(&self.docker, &self.endpoint, spec).await
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
+        networks::create(&self.docker, spec).await
+    }
+
+    async fn find_network(&self, name: &str) -> Result<Option<NetworkId>, EngineError> {
+        networks::find(&self.docker, name).await
+    }
+
+    async fn connect_network(
+        &self,
+        network: &NetworkId,
+        container: &ContainerId,
+        endpoint: &EndpointSpec,
+    ) -> Result<(), EngineError> {
+        networks::connect(&self.docker, network, container, endpoint).await
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        networks::create_volume(&self.docker, spec).await
+    }
+
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        containers::create(&self.docker, spec).await
+    }
+
+    async fn attach(
+        &self,
+        container: &ContainerId,
+    ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
+        containers::attach(&self.docker, container).await
+    }
+
+    async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        containers::start(&self.docker, container).await
+    }
+
+    async fn kill_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        containers::kill(&self.docker, container).await
+    }
+
+    async fn inspect_container(&self, container: &ContainerId) -> Result<ContainerFacts, EngineError> {
+        containers::inspect(&self.docker, container).await
+    }
+
+    async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        containers::wait(&self.docker, container).await
+    }
+
+    async fn exec(&self, container: &ContainerId, command: &[String]) -> Result<ExecOutcome, EngineError> {
+        containers::exec(&self.docker, container, command).await
+    }
+
+    async fn read_archive(
+        &self,
+        container: &ContainerId,
+        path: &str,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError> {
+        containers::read_archive(&self.docker, container, path).await
+    }
+
+    async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError> {
+        match resource.kind {
+            ResourceKind::Container => containers::remove(&self.docker, resource).await,
+            ResourceKind::Network => networks::remove(&self.docker, resource).await,
+            ResourceKind::Volume => networks::remove_volume(&self.docker, resource).await,
+            ResourceKind::Image => images::remove(&self.docker, resource).await,
+        }
+    }
+
+    /// The four listings are asked for at once. Volumes are listed together with the rest, since a container's create makes
+    /// them before it answers.
+    async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
+        let filter = label_filter(run);
+        let (containers, networks, volumes, images) = futures::join!(
+            containers::list(&self.docker, &filter),
+            networks::list(&self.docker, &filter),
+            networks::list_volumes(&self.docker, &filter),
+            images::list(&self.docker, &filter),
+        );
+        let mut all = containers?;
+        all.extend(networks?);
+        all.extend(volumes?);
+        all.extend(images?);
+        Ok(all)
+    }
+}
+
+fn parse_api(text: &str) -> Option<(u16, u16)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}

@@ -1,0 +1,278 @@
+//! An engine in memory: for tests, and for trying what happens when a call fails.
+//!
+//! It keeps the rules that matter for cleaning up: networks may share a name and cannot be removed while a container hangs on them,
+//! subnets must not overlap, volumes and images in use cannot be removed, containers run until they are told otherwise. Time is the
+//! clock module's, so tests can pause it. Every call can be made to fail, or to lose its reply, by [`faults`].
+
+pub mod faults;
+mod prober;
+mod state;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+
+use self::faults::{Fault, Faults};
+use self::state::State;
+use super::{
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind,
+    ImageFacts, NetworkSpec, OutputChunk, Removal, Resource, VolumeSpec,
+};
+use crate::clock;
+use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+
+/// How the containers of a service behave.
+#[derive(Debug, Clone, Default)]
+pub struct Behaviour {
+    /// Ports that accept connections, each from this long after the start.
+    pub accepts: BTreeMap<u16, Duration>,
+    /// The container ends this long after the start, with this exit code. `None`: it runs until it is removed.
+    pub exits: Option<(Duration, i64)>,
+    /// Whether the exit counts as an OOM kill.
+    pub oom_killed: bool,
+    /// What it prints at its start.
+    pub output: &'static str,
+    /// Files in it, by absolute path, once it has ended.
+    pub files: BTreeMap<&'static str, &'static str>,
+    /// The exit code of commands that are run in it, and from when on (after the start) it is 0 instead.
+    pub exec: Option<(i64, Duration)>,
+}
+
+impl Behaviour {
+    /// Runs until it is removed and accepts on `port` from `after` its start.
+    #[must_use]
+    pub fn serves(port: u16, after: Duration) -> Self {
+        Self { accepts: BTreeMap::from([(port, after)]), ..Self::default() }
+    }
+
+    /// Ends with `code`, `after` its start.
+    #[must_use]
+    pub fn exits(after: Duration, code: i64) -> Self {
+        Self { exits: Some((after, code)), ..Self::default() }
+    }
+}
+
+/// The engine.
+#[derive(Debug, Clone)]
+pub struct MemoryEngine {
+    state: Arc<Mutex<State>>,
+    faults: Arc<Faults>,
+}
+
+impl MemoryEngine {
+    /// An engine that has every image, and whose containers behave as told, by service name.
+    #[must_use]
+    pub fn new(behaviours: BTreeMap<&'static str, Behaviour>) -> Self {
+        Self { state: Arc::new(Mutex::new(State::new(behaviours))), faults: Arc::default() }
+    }
+
+    /// Lets one call fail. Calls are counted from zero, over all verbs.
+    pub fn inject(&self, fault: Fault) {
+        self.faults.inject(fault);
+    }
+
+    /// The calls so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        self.faults.calls()
+    }
+
+    /// Everything that exists, whoever made it.
+    #[must_use]
+    pub fn everything(&self) -> Vec<Resource> {
+        self.lock().everything()
+    }
+
+    /// Marks a subnet as taken by somebody else.
+    pub fn occupy(&self, subnet: super::Subnet) {
+        self.lock().occupied.push(subnet);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one call: lets time pass, applies the effect, and lets the fault that is due have its way.
+    async fn call<T: Send + 'static>(
+        &self,
+        verb: &str,
+        takes: Duration,
+        effect: impl FnOnce(&mut State) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let fault = self.faults.next(verb);
+        clock::pause(takes).await;
+        match fault {
+            None => effect(&mut self.lock()),
+            Some(Fault::Fail { kind, .. }) => Err(failure(verb, kind, "injected failure")),
+            Some(Fault::LoseReply { late, .. }) => {
+                let engine = self.clone();
+                // The effect lands in the engine whatever becomes of the caller.
+                tokio::spawn(async move {
+                    clock::pause(late).await;
+                    let _ = effect(&mut engine.lock());
+                });
+                if late.is_zero() {
+                    clock::pause(Duration::ZERO).await;
+                }
+                Err(failure(verb, FailureKind::Unreachable, "injected loss of the reply"))
+            }
+        }
+    }
+}
+
+fn failure(verb: &str, kind: FailureKind, message: &str) -> EngineError {
+    EngineError { attempt: verb.to_owned(), kind, message: message.to_owned() }
+}
+
+/// Durations of calls, as measured on a real engine.
+const READ: Duration = Duration::from_millis(3);
+const CREATE: Duration = Duration::from_millis(7);
+const START: Duration = Duration::from_millis(230);
+const NETWORK: Duration = Duration::from_millis(90);
+const REMOVE: Duration = Duration::from_millis(50);
+
+#[async_trait]
+impl Engine for MemoryEngine {
+    async fn describe(&self) -> Result<Capabilities, EngineError> {
+        self.call("describe", READ, |_state| {
+            Ok(Capabilities {
+                product: "memory".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                api: (1, 51),
+            })
+        })
+        .await
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
+        let reference = reference.to_owned();
+        self.call("inspect image", READ, move |state| Ok(state.image(&reference))).await
+    }
+
+    async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
+        let message = format!("`{reference}` is in no registry");
+        self.call("pull image", READ, move |_state| Err(failure("pull image", FailureKind::NotFound, &message))).await
+    }
+
+    async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError> {
+        let spec = spec.clone();
+        self.call("build image", START, move |state| Ok(state.build_image(&spec))).await
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
+        let spec = spec.clone();
+        self.call("create network", NETWORK, move |state| state.create_network(&spec)).await
+    }
+
+    async fn find_network(&self, name: &str) -> Result<Option<NetworkId>, EngineError> {
+        let name = name.to_owned();
+        self.call("find network", READ, move |state| Ok(state.find_network(&name))).await
+    }
+
+    async fn connect_network(
+        &self,
+        network: &NetworkId,
+        container: &ContainerId,
+        _endpoint: &EndpointSpec,
+    ) -> Result<(), EngineError> {
+        let (network, container) = (network.clone(), container.clone());
+        self.call("connect network", CREATE, move |state| state.connect(&network, &container)).await
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let (name, labels) = (spec.name.clone(), spec.labels.clone());
+        self.call("create volume", CREATE, move |state| {
+            state.volume(&name, &labels);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        let spec = spec.clone();
+        self.call("create container", CREATE, move |state| state.create_container(&spec)).await
+    }
+
+    async fn attach(
+        &self,
+        container: &ContainerId,
+    ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
+        let id = container.clone();
+        let mut ended = self.call("attach", READ, move |state| state.subscribe(&id)).await?;
+        let engine = self.clone();
+        let id = container.clone();
+        // Nothing before the start, the output with it, the end with the container's.
+        let stream = futures::stream::once(async move {
+            let _ = ended.wait_for(|phase| phase.has_started()).await;
+            let chunk = engine.lock().output(&id);
+            (ended, chunk)
+        })
+        .flat_map(|(mut ended, chunk)| {
+            let end = futures::stream::once(async move {
+                let _ = ended.wait_for(|phase| phase.has_ended()).await;
+            });
+            futures::stream::iter([Ok(chunk)]).chain(end.filter_map(|()| async { None }))
+        });
+        Ok(stream.boxed())
+    }
+
+    async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        let (engine, id) = (self.clone(), container.clone());
+        self.call("start container", START, move |state| {
+            if let Some(after) = state.start(&id)? {
+                tokio::spawn(async move {
+                    clock::pause(after).await;
+                    engine.lock().end(&id);
+                });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn kill_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        let id = container.clone();
+        self.call("kill container", CREATE, move |state| state.kill(&id)).await
+    }
+
+    async fn inspect_container(&self, container: &ContainerId) -> Result<ContainerFacts, EngineError> {
+        let id = container.clone();
+        self.call("inspect container", READ, move |state| state.inspect(&id)).await
+    }
+
+    async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        let id = container.clone();
+        let mut ended = self.call("wait container", READ, move |state| state.subscribe(&id)).await?;
+        let _ = ended.wait_for(|phase| phase.has_ended()).await;
+        Ok(())
+    }
+
+    async fn exec(&self, container: &ContainerId, _command: &[String]) -> Result<ExecOutcome, EngineError> {
+        let id = container.clone();
+        self.call("exec", START, move |state| state.exec(&id)).await
+    }
+
+    async fn read_archive(
+        &self,
+        container: &ContainerId,
+        path: &str,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError> {
+        let (id, path) = (container.clone(), path.to_owned());
+        let archive = self.call("read archive", READ, move |state| state.archive(&id, &path)).await?;
+        Ok(archive.map(|bytes| futures::stream::iter([Ok(Bytes::from(bytes))]).boxed()))
+    }
+
+    async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError> {
+        let resource = resource.clone();
+        self.call("remove", REMOVE, move |state| state.remove(&resource)).await
+    }
+
+    async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
+        self.call("list", READ, move |state| Ok(state.labelled(run))).await
+    }
+}

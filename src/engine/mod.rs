@@ -1,0 +1,490 @@
+//! The narrow trait of workload verbs that a container engine offers, and its vocabulary.
+//!
+//! Owns the shapes that cross the border between envrun and an engine: specifications of what to create, facts
+//! about what exists, and typed errors. Two engines stand behind it: [`docker`] (everything that speaks the Docker
+//! Engine API) and [`memory`] (tests and fault injection). Only the wiring names them, and only `engine/docker`
+//! names bollard.
+//!
+//! Resources are addressed by id wherever the engine gives one: engines allow duplicate network names, and then
+//! every use by name is ambiguous.
+
+pub mod docker;
+pub mod memory;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+
+/// Label that every resource of a run carries; its value is the run's UUID.
+pub const RUN_LABEL: &str = "dev.envrun.run";
+/// Label of a container that names its service.
+pub const SERVICE_LABEL: &str = "dev.envrun.service";
+/// Label that names the project, for people who look at the engine.
+pub const PROJECT_LABEL: &str = "dev.envrun.project";
+
+/// The verbs that envrun needs of an engine.
+///
+/// Implementations must be cancel-safe only for the reading verbs. Creating and removing verbs are always called
+/// from spawned tasks that are never aborted; [`Engine::pull_image`] and [`Engine::build_image`] are the exception:
+/// dropping them ends the work in the engine.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Asks the engine who it is and what it can do.
+    async fn describe(&self) -> Result<Capabilities, EngineError>;
+
+    /// Facts about an image that is present, `None` when it is not.
+    async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError>;
+    /// Pulls an image. Dropping the future ends the pull.
+    async fn pull_image(&self, reference: &str) -> Result<(), EngineError>;
+    /// Builds an image and returns its id. Dropping the future ends the build.
+    async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError>;
+
+    /// Creates a network.
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError>;
+    /// The id of the one network with exactly this name, `None` when there is none.
+    async fn find_network(&self, name: &str) -> Result<Option<NetworkId>, EngineError>;
+    /// Attaches a created container to a further network.
+    async fn connect_network(
+        &self,
+        network: &NetworkId,
+        container: &ContainerId,
+        endpoint: &EndpointSpec,
+    ) -> Result<(), EngineError>;
+    /// Creates a volume.
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
+
+    /// Creates a container without starting it.
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
+    /// Attaches to the output of a container, from its first byte when called before the start.
+    async fn attach(
+        &self,
+        container: &ContainerId,
+    ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError>;
+    /// Starts a created container.
+    async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError>;
+    /// Kills a running container. Its remains stay, so that reports can still be read from them.
+    async fn kill_container(&self, container: &ContainerId) -> Result<(), EngineError>;
+    /// State and addresses of a container.
+    async fn inspect_container(&self, container: &ContainerId) -> Result<ContainerFacts, EngineError>;
+    /// Returns when the container is not running. To be called after the start has returned.
+    async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError>;
+    /// Runs a command in a running container and waits for it.
+    async fn exec(
+        &self,
+        container: &ContainerId,
+        command: &[String],
+    ) -> Result<ExecOutcome, EngineError>;
+    /// A tar archive of a path of a container, running or stopped. `None` when the path does not exist.
+    async fn read_archive(
+        &self,
+        container: &ContainerId,
+        path: &str,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError>;
+
+    /// Removes a resource by force: kills a running container, disconnects what hangs on a network. Answers
+    /// [`Removal::AlreadyGone`] when there is nothing to remove.
+    async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError>;
+    /// Everything that carries the label of the run.
+    async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError>;
+}
+
+/// Who the engine is, and what it can do. Unsupported features become plan errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Product name as the engine gives it, for messages.
+    pub product: String,
+    /// Version of the product.
+    pub version: String,
+    /// API version, as `(major, minor)`.
+    pub api: (u16, u16),
+}
+
+/// Facts about an image that the plan and the readiness rules need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Content id.
+    pub id: ImageId,
+    /// TCP ports of `EXPOSE`, ascending.
+    pub exposed_tcp: Vec<u16>,
+    /// Paths of `VOLUME`, ascending.
+    pub volumes: Vec<String>,
+    /// `ENV`, as `NAME=value`.
+    pub environment: Vec<String>,
+    /// `WORKDIR`; empty means `/`.
+    pub working_dir: String,
+    /// `HEALTHCHECK`, if any.
+    pub healthcheck: Option<ImageHealthcheck>,
+    /// Whether the image names something to run (`ENTRYPOINT` or `CMD`).
+    pub has_command: bool,
+}
+
+/// `HEALTHCHECK` of an image. Zero durations and retries mean the engine's defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageHealthcheck {
+    /// `["CMD", …]` or `["CMD-SHELL", "…"]`.
+    pub test: Vec<String>,
+    /// Time between two checks.
+    pub interval: Duration,
+    /// Limit of one check.
+    pub timeout: Duration,
+    /// Failures in a row.
+    pub retries: u32,
+    /// Time in which failures do not count.
+    pub start_period: Duration,
+}
+
+/// A network to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Unique name.
+    pub name: String,
+    /// Labels, the run's among them.
+    pub labels: BTreeMap<String, String>,
+    /// Driver, `None` for the engine's default.
+    pub driver: Option<String>,
+    /// Driver options.
+    pub driver_opts: BTreeMap<String, String>,
+    /// No way out.
+    pub internal: bool,
+    /// The subnet; `None` leaves the choice to the engine.
+    pub subnet: Option<Subnet>,
+}
+
+/// An IPv4 subnet in CIDR form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subnet {
+    /// First address; its host bits are zero.
+    pub base: Ipv4Addr,
+    /// Prefix length, 0 to 32.
+    pub prefix: u8,
+}
+
+impl Subnet {
+    /// Whether the two share an address.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let shorter = self.prefix.min(other.prefix);
+        let mask = u32::MAX.checked_shl(32 - u32::from(shorter)).unwrap_or(0);
+        u32::from(self.base) & mask == u32::from(other.base) & mask
+    }
+
+    /// The first usable address, which is the network's gateway on a bridge.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base) | 1)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.base, self.prefix)
+    }
+}
+
+/// A volume to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// Unique name.
+    pub name: String,
+    /// Labels, the run's among them.
+    pub labels: BTreeMap<String, String>,
+    /// Driver, `None` for the engine's default.
+    pub driver: Option<String>,
+    /// Driver options.
+    pub driver_opts: BTreeMap<String, String>,
+}
+
+/// A container to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContainerSpec {
+    /// Unique name.
+    pub name: String,
+    /// Labels, the run's among them.
+    pub labels: BTreeMap<String, String>,
+    /// Image by content id: tags race.
+    pub image: ImageId,
+    /// Command, `None` keeps the image's.
+    pub command: Option<Vec<String>>,
+    /// Entry point, `None` keeps the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// Environment variables over the image's.
+    pub environment: BTreeMap<String, String>,
+    /// Working directory, `None` keeps the image's.
+    pub working_dir: Option<String>,
+    /// User, `None` keeps the image's.
+    pub user: Option<String>,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// The first network; further ones are connected afterwards. `None` means no network at all.
+    pub network: Option<(NetworkId, EndpointSpec)>,
+    /// Mounts.
+    pub mounts: Vec<MountSpec>,
+    /// Ports published on a host port that the engine chooses: container port, host address, UDP.
+    pub published: Vec<(u16, Option<String>, bool)>,
+    /// Healthcheck handed to the engine as well, `None` keeps the image's.
+    pub healthcheck: Option<HealthcheckSpec>,
+    /// Options without interpretation.
+    pub options: crate::config::model::ContainerOptions,
+}
+
+/// Healthcheck as the engine takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthcheckSpec {
+    /// `["NONE"]`, `["CMD", …]`, `["CMD-SHELL", "…"]`, or empty to inherit.
+    pub test: Vec<String>,
+    /// Time between two checks, zero inherits.
+    pub interval: Duration,
+    /// Limit of one check, zero inherits.
+    pub timeout: Duration,
+    /// Failures in a row, zero inherits.
+    pub retries: u32,
+    /// Time in which failures do not count, zero inherits.
+    pub start_period: Duration,
+}
+
+/// How a container hangs on a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// Names that resolve to the container on this network.
+    pub aliases: Vec<String>,
+}
+
+/// A mount of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountSpec {
+    /// What is mounted.
+    pub source: MountSpecSource,
+    /// Absolute path in the container.
+    pub target: String,
+    /// Mounted read-only.
+    pub read_only: bool,
+}
+
+/// Source of a mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountSpecSource {
+    /// A path of the engine's host.
+    Bind {
+        /// Absolute path.
+        path: PathBuf,
+        /// Create it as a directory when missing.
+        create: bool,
+    },
+    /// A volume by its name; the engine creates it with these labels when it does not exist yet, so that volumes of
+    /// an image's `VOLUME` are labelled from the first moment.
+    Volume {
+        /// Unique name.
+        name: String,
+        /// Labels, the run's among them.
+        labels: BTreeMap<String, String>,
+    },
+}
+
+/// An image to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildSpec {
+    /// Unique tag under which the result is found again.
+    pub name: String,
+    /// Labels, the run's among them.
+    pub labels: BTreeMap<String, String>,
+    /// Absolute path of the context directory.
+    pub context: PathBuf,
+    /// Dockerfile, relative to the context unless absolute.
+    pub dockerfile: PathBuf,
+    /// Build arguments.
+    pub args: BTreeMap<String, String>,
+    /// Stage to build.
+    pub target: Option<String>,
+}
+
+/// A chunk of a container's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputChunk {
+    /// Which stream it came from.
+    pub stream: OutputStream,
+    /// Raw bytes; lines may be cut anywhere.
+    pub bytes: Bytes,
+}
+
+/// Standard output or standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// State and addresses of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerFacts {
+    /// Whether it runs.
+    pub running: bool,
+    /// Exit code and more, once it has ended.
+    pub exit: Option<Exit>,
+    /// Its address on each network, by network id. Empty before the start.
+    pub addresses: BTreeMap<NetworkId, NetworkAddress>,
+    /// Host ports that the engine chose: container port and protocol (`5432/tcp`) to `address:port`.
+    pub host_ports: BTreeMap<String, Vec<String>>,
+    /// Working directory in force.
+    pub working_dir: String,
+}
+
+/// Address of a container on one network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkAddress {
+    /// The container's address.
+    pub address: IpAddr,
+    /// The network's gateway, when it has one. On `internal` networks the engine names none to the container, and
+    /// the first address of the subnet is the host's.
+    pub gateway: Option<IpAddr>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code; 128 + signal when it was killed. `None` when the engine could not say.
+    pub code: Option<i64>,
+    /// Whether the kernel's memory limit killed it.
+    pub oom_killed: bool,
+    /// The engine's own words when it could not run it.
+    pub error: Option<String>,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            None => formatter.write_str("ended with an unknown exit code")?,
+            Some(code) => {
+                write!(formatter, "exited with code {code}")?;
+                if let Some(signal) = signal_name(code) {
+                    write!(formatter, " ({signal})")?;
+                }
+            }
+        }
+        if self.oom_killed {
+            formatter.write_str(", killed by the kernel for want of memory (OOM)")?;
+        }
+        match self.error.as_deref() {
+            Some(error) if !error.is_empty() => write!(formatter, ": {error}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Name of the signal behind an exit code above 128.
+fn signal_name(code: i64) -> Option<&'static str> {
+    Some(match code - 128 {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+/// Result of a command run in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutcome {
+    /// Exit code.
+    pub code: i64,
+    /// The last output, both streams, at most a few kilobytes.
+    pub output_tail: String,
+}
+
+/// What a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceKind {
+    /// A container.
+    Container,
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+    /// An image that this run built.
+    Image,
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Container => "container",
+            Self::Network => "network",
+            Self::Volume => "volume",
+            Self::Image => "image",
+        })
+    }
+}
+
+/// A resource as the engine lists it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// The id by which it is removed; for a volume its name.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} `{}`", self.kind, self.name)
+    }
+}
+
+/// Result of a removal that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It was there and is gone.
+    Removed,
+    /// There was nothing to remove.
+    AlreadyGone,
+}
+
+/// What kind of failure an engine call met; decides what is tried next and which exit code it may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection, or it broke: whether the call took effect is unknown.
+    Unreachable,
+    /// The subnet is taken: try the next.
+    SubnetTaken,
+    /// The named thing does not exist.
+    NotFound,
+    /// Something else is going on with the resource (in use, removal in progress): try again.
+    Busy,
+    /// The engine understood and declined.
+    Refused,
+    /// The engine failed inside, or answered something that cannot be understood.
+    Internal,
+}
+
+/// A failed engine call: what was tried and on what, in which way it failed, and the engine's own words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {attempt}: {message}")]
+pub struct EngineError {
+    /// What was tried, as an infinitive with its resource: ``create network `envrun-…` ``.
+    pub attempt: String,
+    /// The way it failed.
+    pub kind: FailureKind,
+    /// The engine's own words, or the transport's.
+    pub message: String,
+}

@@ -1,0 +1,202 @@
+//! What happens in a run, as a stream of events. Reporters see nothing else.
+//!
+//! The serialised form is one JSON object a line in `events.jsonl`: `schema` (version of this format), `at`
+//! (RFC 3339, UTC), `elapsed_ms` (since the start of the run), `event` (the kind), and the fields of the kind.
+//! Durations are in milliseconds.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::engine::Exit;
+use crate::exit_code::Signal;
+use crate::name::{RunId, ServiceName};
+use crate::outcome::{Failure, SuiteResult, TeardownReport};
+
+/// Version of the event format; raised when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Serialises a duration as whole milliseconds.
+pub(crate) fn milliseconds<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins.
+    RunStarted {
+        /// Its id.
+        run: RunId,
+        /// Name of the project.
+        project: String,
+        /// Version of envrun.
+        version: &'static str,
+        /// All services that take part, suites and jobs included.
+        services: Vec<ServiceName>,
+        /// The suites among them.
+        suites: Vec<ServiceName>,
+    },
+    /// The engine has answered.
+    EngineFound {
+        /// Product name.
+        product: String,
+        /// Product version.
+        version: String,
+        /// API version.
+        api: String,
+    },
+    /// Something that the user should know and that does not stop the run.
+    Warning {
+        /// One line.
+        message: String,
+    },
+    /// A step of the plan begins.
+    StepStarted {
+        /// Number in the plan.
+        step: usize,
+        /// What is done to which resource.
+        what: String,
+        /// Why.
+        cause: String,
+    },
+    /// A step of the plan is done.
+    StepFinished {
+        /// Number in the plan.
+        step: usize,
+        /// What was done to which resource.
+        what: String,
+        /// How long it took.
+        #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+        duration: Duration,
+    },
+    /// A container has started.
+    ServiceStarted {
+        /// Its service.
+        service: ServiceName,
+        /// Published ports that the engine chose: container port to host addresses.
+        host_ports: Vec<String>,
+    },
+    /// A service is ready.
+    ServiceReady {
+        /// The service.
+        service: ServiceName,
+        /// Since its start.
+        #[serde(rename = "after_ms", serialize_with = "milliseconds")]
+        after: Duration,
+        /// Which probes passed.
+        by: String,
+        /// Attempts needed, over all probes.
+        attempts: u32,
+    },
+    /// A job, or a service without a declared probe, has exited with 0.
+    ServiceCompleted {
+        /// The service.
+        service: ServiceName,
+        /// Since its start.
+        #[serde(rename = "after_ms", serialize_with = "milliseconds")]
+        after: Duration,
+    },
+    /// A container has ended otherwise than it should.
+    ServiceDied {
+        /// Its service.
+        service: ServiceName,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A suite's container has started.
+    SuiteStarted {
+        /// The suite.
+        suite: ServiceName,
+    },
+    /// A suite is judged.
+    SuiteFinished {
+        /// The suite.
+        suite: ServiceName,
+        /// The judgement.
+        result: SuiteResult,
+        /// How its container ended.
+        exit: Option<Exit>,
+        /// From start to exit.
+        #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+        duration: Duration,
+        /// Tests in its reports.
+        tests: u64,
+        /// Failing tests, errors included.
+        failures: u64,
+        /// Skipped tests.
+        skipped: u64,
+        /// What speaks against a pass apart from failing tests.
+        problems: Vec<String>,
+        /// The last lines of its output; for failed suites only.
+        output_tail: Vec<String>,
+    },
+    /// The run is aborted.
+    RunAborted {
+        /// Why.
+        failure: Failure,
+    },
+    /// A signal asked the run to end.
+    SignalReceived {
+        /// Which.
+        signal: Signal,
+    },
+    /// The verdict, before teardown begins.
+    Verdict {
+        /// One line a suite, and the failure.
+        summary: VerdictSummary,
+    },
+    /// Teardown begins.
+    TeardownStarted,
+    /// Teardown is over and verified.
+    TeardownFinished {
+        /// What it did.
+        report: TeardownReport,
+    },
+    /// The last event.
+    RunFinished {
+        /// Exit code of the process.
+        exit_code: u8,
+        /// From the start to here.
+        #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+        duration: Duration,
+    },
+}
+
+/// The verdict as a table.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerdictSummary {
+    /// Whether everything passed.
+    pub passed: bool,
+    /// One row a suite.
+    pub suites: Vec<SuiteRow>,
+    /// Why the run was aborted, if it was.
+    pub failure: Option<Failure>,
+    /// From the start of the run.
+    #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+    pub duration: Duration,
+}
+
+/// One row of the table of suites.
+#[derive(Debug, Clone, Serialize)]
+pub struct SuiteRow {
+    /// Its name.
+    pub suite: ServiceName,
+    /// The judgement.
+    pub result: SuiteResult,
+    /// Tests in its reports; `None` when it has no report.
+    pub tests: Option<u64>,
+    /// Failing tests, errors included.
+    pub failures: u64,
+    /// Skipped tests.
+    pub skipped: u64,
+    /// From start to exit.
+    #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+    pub duration: Duration,
+    /// The first thing that speaks against a pass.
+    pub remark: Option<String>,
+}

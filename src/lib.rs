@@ -1,0 +1,17 @@
+//! envrun: ephemeral test environments for CI from a Compose file.
+//!
+//! The rooms and who may enter which are described in `src/ARCHITECTURE.md`; `tests/layers.rs` enforces it.
+
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod engine;
+pub mod event;
+pub mod exit_code;
+pub mod junit;
+pub mod name;
+pub mod outcome;
+pub mod plan;
+pub mod probe;
+pub mod report;
+pub mod run;

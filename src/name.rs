@@ -1,0 +1,123 @@
+//! Newtypes for the names and ids that travel between the layers.
+//!
+//! A name is what a person wrote (a service, a network key); an id is what the engine answered. They are
+//! different types, because engines allow duplicate names and only an id addresses one thing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Identity of one run: a random UUID, carried by every resource in the label `dev.envrun.run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Uuid);
+
+impl RunId {
+    /// A new random run id (UUID version 4).
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The run id with these 128 bits, for tests that need the same id each time.
+    #[must_use]
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(Uuid::from_u128(bits))
+    }
+
+    /// Reads the hyphenated text form.
+    ///
+    /// # Errors
+    /// The text is not a UUID.
+    pub fn parse(text: &str) -> Result<Self, uuid::Error> {
+        Uuid::parse_str(text).map(Self)
+    }
+
+    /// The first twelve hexadecimal digits: short enough for names, long enough that 60 runs side by side
+    /// never meet (48 random bits).
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut digits = self.0.simple().to_string();
+        digits.truncate(12);
+        digits
+    }
+
+    /// The 128 bits, as the seed of everything that must differ between runs (subnets).
+    #[must_use]
+    pub const fn as_u128(&self) -> u128 {
+        self.0.as_u128()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(formatter)
+    }
+}
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it is.
+            #[must_use]
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_newtype!(
+    /// A key under `services:` of a Compose file. Suites and jobs are services too.
+    ServiceName
+);
+text_newtype!(
+    /// A key under the top-level `networks:` of a Compose file.
+    NetworkKey
+);
+text_newtype!(
+    /// A key under the top-level `volumes:` of a Compose file.
+    VolumeKey
+);
+text_newtype!(
+    /// The engine's id of a container.
+    ContainerId
+);
+text_newtype!(
+    /// The engine's id of a network.
+    NetworkId
+);
+text_newtype!(
+    /// The engine's id of an image (`sha256:…`).
+    ImageId
+);

@@ -1,0 +1,176 @@
+//! What a run came to: the data that reports show and that the exit code is made from.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::engine::{Exit, Resource};
+use crate::exit_code::{ExitCode, Signal};
+use crate::junit;
+use crate::name::ServiceName;
+
+/// Everything that is known at the end of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Why the run was aborted, if it was.
+    pub failure: Option<Failure>,
+    /// One entry per selected suite, in order of name.
+    pub suites: Vec<SuiteOutcome>,
+    /// How each service or job came to be ready, in the order in which that was settled.
+    pub readiness: Vec<Readiness>,
+    /// The first signal that asked the run to end.
+    pub signal: Option<Signal>,
+    /// What teardown found, once it is done.
+    pub teardown: Option<TeardownReport>,
+    /// Reports that could not be written.
+    pub report_problems: Vec<String>,
+    /// Wall-clock start of the run.
+    pub started: SystemTime,
+    /// From the start to the verdict.
+    pub duration: Duration,
+}
+
+impl Outcome {
+    /// The exit code by the documented precedence.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        let mut code = ExitCode::Passed;
+        if let Some(signal) = self.signal {
+            code = code.strongest(ExitCode::Signal(signal));
+        }
+        if let Some(failure) = &self.failure {
+            code = code.strongest(match failure.class {
+                FailureClass::Engine => ExitCode::Engine,
+                FailureClass::Environment => ExitCode::Environment,
+                FailureClass::Interrupted => ExitCode::Passed,
+                FailureClass::Bug => ExitCode::Bug,
+            });
+        }
+        for suite in &self.suites {
+            code = code.strongest(match suite.result {
+                SuiteResult::Passed => ExitCode::Passed,
+                SuiteResult::Failed => ExitCode::SuiteFailed,
+                // Without a failure of the environment, a suite that did not run is no pass.
+                SuiteResult::NotRun if self.failure.is_some() || self.signal.is_some() => {
+                    ExitCode::Passed
+                }
+                SuiteResult::NotRun => ExitCode::SuiteFailed,
+            });
+        }
+        if !self.report_problems.is_empty() {
+            code = code.strongest(ExitCode::Report);
+        }
+        if self.teardown.as_ref().is_some_and(|report| !report.left.is_empty()) {
+            code = code.strongest(ExitCode::Leftovers);
+        }
+        code
+    }
+
+    /// Whether every suite ran to its end and passed and nothing else went wrong before teardown.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failure.is_none()
+            && self.signal.is_none()
+            && self.suites.iter().all(|suite| suite.result == SuiteResult::Passed)
+    }
+}
+
+/// Which exit code a failure leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// Exit code 4.
+    Engine,
+    /// Exit code 3.
+    Environment,
+    /// A signal or the user; the signal gives the exit code.
+    Interrupted,
+    /// Exit code 70.
+    Bug,
+}
+
+/// Why a run was aborted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Which exit code it leads to.
+    pub class: FailureClass,
+    /// Short machine-readable kind for reports: `NotReady`, `Died`, `JobFailed`, `ImageMissing`, …
+    pub kind: &'static str,
+    /// The service that is to blame, if one is.
+    pub service: Option<ServiceName>,
+    /// One line: what failed, on which resource, within which limit.
+    pub message: String,
+    /// The last lines of the service's output, oldest first.
+    pub log_tail: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What became of a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuiteResult {
+    /// It ran to its end, exited 0, and its report agrees.
+    Passed,
+    /// It failed, or its report lies or is missing.
+    Failed,
+    /// It never ran, or was cut off.
+    NotRun,
+}
+
+/// One suite at the end of the run.
+#[derive(Debug, Clone)]
+pub struct SuiteOutcome {
+    /// Its service name.
+    pub name: ServiceName,
+    /// What became of it.
+    pub result: SuiteResult,
+    /// How its container ended, if it did.
+    pub exit: Option<Exit>,
+    /// Wall-clock start, if it started.
+    pub started: Option<SystemTime>,
+    /// From start to exit.
+    pub duration: Duration,
+    /// Its JUnit files: path in the container, and content.
+    pub reports: Vec<(String, junit::Report)>,
+    /// What speaks against a pass apart from failing tests.
+    pub problems: Vec<junit::SuiteProblem>,
+    /// Tests seen in its reports.
+    pub counts: junit::Counts,
+    /// The last lines of its output.
+    pub output_tail: Vec<String>,
+}
+
+/// How one service came to be ready, or did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// The service or job.
+    pub service: ServiceName,
+    /// From its start.
+    pub duration: Duration,
+    /// `None` when it is ready (or completed).
+    pub problem: Option<Failure>,
+}
+
+/// What teardown did and what it could not do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TeardownReport {
+    /// Removed by us.
+    pub removed: Vec<Resource>,
+    /// Gone before we came.
+    pub already_gone: Vec<Resource>,
+    /// Still there, or of unknown state, with the reason.
+    pub left: Vec<Leftover>,
+    /// From the verdict to the last verifying listing.
+    #[serde(rename = "duration_ms", serialize_with = "crate::event::milliseconds")]
+    pub duration: Duration,
+}
+
+/// Something that is still there after teardown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leftover {
+    /// What it is; an id may be unknown when the reply to its creation was lost.
+    pub resource: Resource,
+    /// Why it could not be removed.
+    pub reason: String,
+}

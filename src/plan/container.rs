@@ -1,0 +1,130 @@
+//! What exactly a container is created with, once its image and its networks are known.
+
+use std::collections::BTreeMap;
+
+use super::{Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels};
+use crate::config::model::{Healthcheck, MountSource};
+use crate::engine::{
+    ContainerSpec, EndpointSpec, HealthcheckSpec, ImageFacts, MountSpec, MountSpecSource,
+};
+use crate::name::{NetworkId, NetworkKey};
+
+/// The names under which a service is found on one of its networks: its own, its `container_name`, its aliases.
+#[must_use]
+pub fn endpoint(planned: &PlannedService, key: &NetworkKey) -> EndpointSpec {
+    let mut aliases = vec![planned.service.name.to_string()];
+    aliases.extend(planned.service.container_name.clone());
+    if let Some(attachment) = planned.service.networks.get(key) {
+        aliases.extend(attachment.aliases.iter().cloned());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    aliases.retain(|alias| seen.insert(alias.clone()));
+    EndpointSpec { aliases }
+}
+
+/// The specification of the container of a service.
+///
+/// Volumes of the image's `VOLUME` that the file does not mount get a volume of the run, since anonymous volumes carry
+/// no label and survive their container.
+#[must_use]
+pub fn specification(
+    plan: &Plan,
+    planned: &PlannedService,
+    image: &ImageFacts,
+    networks: &BTreeMap<NetworkKey, NetworkId>,
+) -> ContainerSpec {
+    let service = &planned.service;
+    let network = planned
+        .networks
+        .first()
+        .and_then(|key| networks.get(key).map(|id| (id.clone(), endpoint(planned, key))));
+    ContainerSpec {
+        name: planned.container_name.clone(),
+        labels: service_labels(&run_labels(plan.run, &plan.project), service),
+        image: image.id.clone(),
+        command: service.command.clone(),
+        entrypoint: service.entrypoint.clone(),
+        environment: service.environment.clone(),
+        working_dir: service.working_dir.clone(),
+        user: service.user.clone(),
+        hostname: service.hostname.clone(),
+        network,
+        mounts: mounts(plan, planned, image),
+        published: service
+            .ports
+            .iter()
+            .map(|port| (port.target, port.host_ip.clone(), port.udp))
+            .collect(),
+        healthcheck: service.healthcheck.as_ref().map(healthcheck),
+        options: service.options.clone(),
+    }
+}
+
+fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<MountSpec> {
+    let service = &planned.service;
+    let labels = run_labels(plan.run, &plan.project);
+    let own_volume = |number: usize| MountSpecSource::Volume {
+        name: resource_name(plan.run, &format!("{}-volume-{number}", service.name)),
+        labels: labels.clone(),
+    };
+    let mut mounts: Vec<MountSpec> = service
+        .mounts
+        .iter()
+        .enumerate()
+        .map(|(number, mount)| MountSpec {
+            source: match &mount.source {
+                MountSource::Bind { path, create } => {
+                    MountSpecSource::Bind { path: path.clone(), create: *create }
+                }
+                MountSource::Anonymous => own_volume(number),
+                MountSource::Volume(key) => match plan.volumes.get(key) {
+                    Some(PlannedVolume::Owned(spec)) => {
+                        MountSpecSource::Volume { name: spec.name.clone(), labels: spec.labels.clone() }
+                    }
+                    Some(PlannedVolume::External(name)) => {
+                        MountSpecSource::Volume { name: name.clone(), labels: BTreeMap::new() }
+                    }
+                    None => own_volume(number),
+                },
+            },
+            target: mount.target.clone(),
+            read_only: mount.read_only,
+        })
+        .collect();
+    for path in &image.volumes {
+        let covered = mounts.iter().any(|mount| same_path(&mount.target, path))
+            || service.options.tmpfs.keys().any(|target| same_path(target, path));
+        if !covered {
+            mounts.push(MountSpec {
+                source: own_volume(mounts.len()),
+                target: path.clone(),
+                read_only: false,
+            });
+        }
+    }
+    mounts
+}
+
+fn same_path(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+fn healthcheck(check: &Healthcheck) -> HealthcheckSpec {
+    let nothing = std::time::Duration::ZERO;
+    match check {
+        Healthcheck::Disabled => HealthcheckSpec {
+            test: vec!["NONE".to_owned()],
+            interval: nothing,
+            timeout: nothing,
+            retries: 0,
+            start_period: nothing,
+        },
+        Healthcheck::Check { test, interval, timeout, retries, start_period, .. } => HealthcheckSpec {
+            test: test.clone().unwrap_or_default(),
+            interval: interval.unwrap_or(nothing),
+            timeout: timeout.unwrap_or(nothing),
+            retries: retries.unwrap_or(0),
+            start_period: start_period.unwrap_or(nothing),
+        },
+    }
+}

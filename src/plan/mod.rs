@@ -1,0 +1,444 @@
+//! The plan: model + run id + capabilities → steps, each with a cause and the resource that it owns.
+//!
+//! Pure. Nothing is performed here, and nothing is decided later that could be decided here; what depends on facts
+//! that only the engine knows (an image's `EXPOSE`, a container's address) is decided by the pure functions of
+//! [`container`] and [`readiness`] once the facts are in.
+
+pub mod container;
+pub mod readiness;
+mod steps;
+pub mod subnet;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::config::model::{Project, Service};
+use crate::engine::{BuildSpec, NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
+use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
+
+/// Everything that a run is going to do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The run.
+    pub run: RunId,
+    /// Name of the project.
+    pub project: String,
+    /// Images to obtain, each once however many services use it.
+    pub images: Vec<PlannedImage>,
+    /// Networks to create or to find.
+    pub networks: BTreeMap<NetworkKey, PlannedNetwork>,
+    /// Volumes to create.
+    pub volumes: BTreeMap<VolumeKey, PlannedVolume>,
+    /// The services that take part.
+    pub services: BTreeMap<ServiceName, PlannedService>,
+    /// The steps; a step's id is its index.
+    pub steps: Vec<Step>,
+    /// Limit of the whole run, teardown excluded.
+    pub timeout: Option<Duration>,
+}
+
+/// Index into [`Plan::steps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub usize);
+
+/// Index into [`Plan::images`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageIndex(pub usize);
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// Why it is done, for people.
+    pub cause: String,
+    /// What must be done before.
+    pub needs: Vec<Need>,
+    /// Expected length of the longest chain from here to the end, in milliseconds. Only the order matters: of two
+    /// steps that could start now, the one with the longer chain goes first.
+    pub chain: u64,
+}
+
+/// That another step is done before this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The other step.
+    pub step: StepId,
+    /// Whether a suite that failed counts as done. Everything but suites ends the run when it fails.
+    pub success: bool,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Finds, pulls or builds an image.
+    ObtainImage(ImageIndex),
+    /// Creates (or, when external, finds) a network.
+    CreateNetwork(NetworkKey),
+    /// Creates a volume.
+    CreateVolume(VolumeKey),
+    /// Creates the container of a service on its first network.
+    CreateContainer(ServiceName),
+    /// Connects the container to a further network.
+    ConnectNetwork(ServiceName, NetworkKey),
+    /// Attaches to the output of the container and starts it.
+    StartContainer(ServiceName),
+    /// Waits until a service is ready.
+    AwaitReady(ServiceName),
+    /// Waits until a job has exited with 0.
+    AwaitCompleted(ServiceName),
+    /// Waits until a suite has exited, collects its reports and judges it.
+    AwaitSuite(ServiceName),
+}
+
+/// An image that some service needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedImage {
+    /// By reference: used when present, else pulled.
+    Reference(String),
+    /// Built for this run.
+    Build(Box<BuildSpec>),
+}
+
+/// A network of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedNetwork {
+    /// Created for this run; the subnet is chosen at the time.
+    Owned {
+        /// What to create, without the subnet.
+        spec: NetworkSpec,
+        /// Prefix length that has room for the planned endpoints.
+        prefix: u8,
+    },
+    /// The engine's network of this name, used and never removed.
+    External(String),
+}
+
+/// A volume of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedVolume {
+    /// Created for this run.
+    Owned(VolumeSpec),
+    /// The engine's volume of this name, used and never removed.
+    External(String),
+}
+
+/// A service of the run.
+#[derive(Debug, Clone)]
+pub struct PlannedService {
+    /// The model of the service.
+    pub service: Service,
+    /// Its image.
+    pub image: ImageIndex,
+    /// Unique name of its container.
+    pub container_name: String,
+    /// Its networks, the one it is created on first.
+    pub networks: Vec<NetworkKey>,
+}
+
+/// Which suites take part.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// `--only`; empty means all.
+    pub only: Vec<String>,
+    /// `--skip`.
+    pub skip: Vec<String>,
+}
+
+/// Why there is no plan. All of these are configuration errors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The project holds no suite.
+    #[error(
+        "project `{project}` has no suite\nhint: give a service `x-envrun: {{ suite: {{}} }}` to make its exit code a verdict"
+    )]
+    NoSuite {
+        /// Name of the project.
+        project: String,
+    },
+    /// `--only` or `--skip` names no suite.
+    #[error("`{option} {name}` matches no suite\nhint: the suites are {suites}")]
+    UnknownSuite {
+        /// `--only` or `--skip`.
+        option: &'static str,
+        /// What was given.
+        name: String,
+        /// The suites that exist.
+        suites: String,
+    },
+    /// `--skip` leaves nothing.
+    #[error("`--only` and `--skip` together leave no suite to run")]
+    NothingSelected,
+}
+
+/// Labels that every resource of a run carries.
+#[must_use]
+pub fn run_labels(run: RunId, project: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (RUN_LABEL.to_owned(), run.to_string()),
+        (PROJECT_LABEL.to_owned(), project.to_owned()),
+    ])
+}
+
+/// Labels of the container of a service.
+fn service_labels(plan_labels: &BTreeMap<String, String>, service: &Service) -> BTreeMap<String, String> {
+    let mut labels = service.labels.clone();
+    labels.extend(plan_labels.clone());
+    labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());
+    labels
+}
+
+/// Deterministic name of a resource of a run: the ledger knows it before the engine does.
+fn resource_name(run: RunId, key: &str) -> String {
+    let key: String = key
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-') {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .take(40)
+        .collect();
+    format!("envrun-{}-{key}", run.short())
+}
+
+/// Deterministic name of an image of a run. Repository names know lower case only (distribution specification).
+fn image_name(run: RunId, key: &str) -> String {
+    let name = resource_name(run, key).to_lowercase().replace(['_', '.'], "-");
+    name.trim_end_matches('-').to_owned()
+}
+
+impl Plan {
+    /// Makes the plan for the selected suites of a project.
+    ///
+    /// # Errors
+    /// There is nothing to run, or a selection names what does not exist.
+    pub fn new(project: &Project, run: RunId, selection: &Selection) -> Result<Self, PlanError> {
+        let services = select(project, selection)?;
+        let labels = run_labels(run, &project.name);
+        let mut images = Vec::new();
+        let mut image_of = BTreeMap::new();
+        for service in &services {
+            image_of.insert(service.name.clone(), plan_image(&mut images, service, &services, run, &labels));
+        }
+        let networks = plan_networks(project, &services, run, &labels);
+        let volumes = plan_volumes(project, &services, run, &labels);
+        let planned: BTreeMap<ServiceName, PlannedService> = services
+            .into_iter()
+            .map(|service| {
+                let planned = PlannedService {
+                    image: image_of[&service.name],
+                    container_name: resource_name(run, service.name.as_str()),
+                    networks: service.networks.keys().cloned().collect(),
+                    service: service.clone(),
+                };
+                (service.name.clone(), planned)
+            })
+            .collect();
+        let mut plan = Self {
+            run,
+            project: project.name.clone(),
+            images,
+            networks,
+            volumes,
+            services: planned,
+            steps: Vec::new(),
+            timeout: project.settings.timeout,
+        };
+        plan.steps = steps::steps(&plan);
+        Ok(plan)
+    }
+
+    /// The suites that take part, in order of name.
+    pub fn suites(&self) -> impl Iterator<Item = &PlannedService> {
+        self.services
+            .values()
+            .filter(|planned| planned.service.suite.is_some())
+    }
+
+    /// What a step does to which resource, for people.
+    #[must_use]
+    pub fn describe(&self, action: &Action) -> String {
+        text::describe(self, action)
+    }
+
+    /// The whole plan as text, one line a step.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        text::render(self)
+    }
+}
+
+/// The services that take part: the selected suites, everything they need, and every service that is not there for
+/// an unselected suite alone. Dependencies that a file does not declare are common, so a service that nobody names
+/// stays in.
+fn select<'project>(
+    project: &'project Project,
+    selection: &Selection,
+) -> Result<Vec<&'project Service>, PlanError> {
+    let suites: BTreeSet<&ServiceName> = project
+        .services
+        .values()
+        .filter(|service| service.suite.is_some())
+        .map(|service| &service.name)
+        .collect();
+    if suites.is_empty() {
+        return Err(PlanError::NoSuite { project: project.name.clone() });
+    }
+    for (option, names) in [("--only", &selection.only), ("--skip", &selection.skip)] {
+        if let Some(name) = names.iter().find(|name| !suites.contains(&ServiceName::new(name.as_str()))) {
+            let known: Vec<String> = suites.iter().map(|suite| format!("`{suite}`")).collect();
+            return Err(PlanError::UnknownSuite {
+                option,
+                name: name.clone(),
+                suites: known.join(", "),
+            });
+        }
+    }
+    let selected: BTreeSet<&ServiceName> = suites
+        .iter()
+        .copied()
+        .filter(|suite| selection.only.is_empty() || selection.only.iter().any(|name| name == suite.as_str()))
+        .filter(|suite| !selection.skip.iter().any(|name| name == suite.as_str()))
+        .collect();
+    if selected.is_empty() {
+        return Err(PlanError::NothingSelected);
+    }
+    let wanted = closure(project, selected.iter().copied());
+    let unselected = suites.iter().copied().filter(|suite| !wanted.contains(suite));
+    let only_for_unselected: BTreeSet<&ServiceName> = closure(project, unselected)
+        .into_iter()
+        .filter(|name| !wanted.contains(name))
+        .collect();
+    Ok(project
+        .services
+        .values()
+        .filter(|service| !only_for_unselected.contains(&service.name))
+        .collect())
+}
+
+/// The given services and all that they depend on.
+fn closure<'project>(
+    project: &'project Project,
+    from: impl Iterator<Item = &'project ServiceName>,
+) -> BTreeSet<&'project ServiceName> {
+    let mut open: Vec<&ServiceName> = from.collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name)
+            && let Some(service) = project.services.get(name)
+        {
+            open.extend(service.depends_on.keys());
+        }
+    }
+    seen
+}
+
+/// The image of a service: its build, or the build of the service that names the same image, or the reference.
+/// Equal builds and equal references are shared.
+fn plan_image(
+    images: &mut Vec<PlannedImage>,
+    service: &Service,
+    services: &[&Service],
+    run: RunId,
+    labels: &BTreeMap<String, String>,
+) -> ImageIndex {
+    let build = service.build.as_ref().or_else(|| {
+        services
+            .iter()
+            .filter(|other| other.image.is_some() && other.image == service.image)
+            .find_map(|other| other.build.as_ref())
+    });
+    let image = if let Some(build) = build {
+        let existing = images.iter().position(|image| {
+            matches!(image, PlannedImage::Build(spec)
+                if spec.context == build.context && spec.dockerfile == build.dockerfile
+                    && spec.args == build.args && spec.target == build.target)
+        });
+        if let Some(index) = existing {
+            return ImageIndex(index);
+        }
+        PlannedImage::Build(Box::new(BuildSpec {
+            name: image_name(run, service.name.as_str()),
+            labels: labels.clone(),
+            context: build.context.clone(),
+            dockerfile: build.dockerfile.clone(),
+            args: build.args.clone(),
+            target: build.target.clone(),
+        }))
+    } else {
+        PlannedImage::Reference(service.image.clone().unwrap_or_default())
+    };
+    let index = images.iter().position(|known| *known == image).unwrap_or_else(|| {
+        images.push(image);
+        images.len() - 1
+    });
+    ImageIndex(index)
+}
+
+fn plan_networks(
+    project: &Project,
+    services: &[&Service],
+    run: RunId,
+    labels: &BTreeMap<String, String>,
+) -> BTreeMap<NetworkKey, PlannedNetwork> {
+    let mut endpoints: BTreeMap<&NetworkKey, usize> = BTreeMap::new();
+    for key in services.iter().flat_map(|service| service.networks.keys()) {
+        *endpoints.entry(key).or_default() += 1;
+    }
+    endpoints
+        .into_iter()
+        .map(|(key, count)| {
+            let network = project.networks.get(key).cloned().unwrap_or_default();
+            let planned = match network.external {
+                Some(name) => PlannedNetwork::External(name),
+                None => PlannedNetwork::Owned {
+                    spec: NetworkSpec {
+                        name: resource_name(run, key.as_str()),
+                        labels: network.labels.into_iter().chain(labels.clone()).collect(),
+                        driver: network.driver,
+                        driver_opts: network.driver_opts,
+                        internal: network.internal,
+                        subnet: None,
+                    },
+                    prefix: subnet::prefix_for(count),
+                },
+            };
+            (key.clone(), planned)
+        })
+        .collect()
+}
+
+fn plan_volumes(
+    project: &Project,
+    services: &[&Service],
+    run: RunId,
+    labels: &BTreeMap<String, String>,
+) -> BTreeMap<VolumeKey, PlannedVolume> {
+    let used: BTreeSet<&VolumeKey> = services
+        .iter()
+        .flat_map(|service| &service.mounts)
+        .filter_map(|mount| match &mount.source {
+            crate::config::model::MountSource::Volume(key) => Some(key),
+            _ => None,
+        })
+        .collect();
+    used.into_iter()
+        .map(|key| {
+            let volume = project.volumes.get(key).cloned().unwrap_or_default();
+            let planned = match volume.external {
+                Some(name) => PlannedVolume::External(name),
+                None => PlannedVolume::Owned(VolumeSpec {
+                    name: resource_name(run, key.as_str()),
+                    labels: volume.labels.into_iter().chain(labels.clone()).collect(),
+                    driver: volume.driver,
+                    driver_opts: volume.driver_opts,
+                }),
+            };
+            (key.clone(), planned)
+        })
+        .collect()
+}

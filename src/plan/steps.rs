@@ -1,0 +1,205 @@
+//! From the planned resources to the steps and their order.
+//!
+//! The rule is: everything is created as early as it can be, and started the moment it may start. So a container is
+//! created as soon as its image, networks and volumes are there, whatever it depends on; only its start waits.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Step, StepId};
+use crate::config::model::{Condition, MountSource, Role};
+use crate::name::ServiceName;
+
+/// Expected duration of an action in milliseconds, from measurements on two cores. Used for ordering only.
+fn expected(plan: &Plan, action: &Action) -> u64 {
+    match action {
+        Action::ObtainImage(index) => match plan.images.get(index.0) {
+            Some(PlannedImage::Build(_)) => 400,
+            _ => 5,
+        },
+        Action::CreateNetwork(_) => 90,
+        Action::CreateVolume(_) => 5,
+        Action::CreateContainer(_) => 10,
+        Action::ConnectNetwork(..) => 5,
+        Action::StartContainer(_) => 250,
+        Action::AwaitReady(_) | Action::AwaitCompleted(_) | Action::AwaitSuite(_) => 1000,
+    }
+}
+
+/// The steps of a plan, dependencies before dependants as far as the list goes.
+pub(super) fn steps(plan: &Plan) -> Vec<Step> {
+    let mut list = List { plan, steps: Vec::new(), index: BTreeMap::new() };
+    for (index, _) in plan.images.iter().enumerate() {
+        let index = super::ImageIndex(index);
+        list.add(Action::ObtainImage(index), image_cause(plan, index), Vec::new());
+    }
+    for key in plan.networks.keys() {
+        let users = plan.services.values().filter(|planned| planned.networks.contains(key));
+        list.add(Action::CreateNetwork(key.clone()), used_by(users), Vec::new());
+    }
+    for (key, volume) in &plan.volumes {
+        if matches!(volume, PlannedVolume::Owned(_)) {
+            let users = plan.services.values().filter(|planned| {
+                planned.service.mounts.iter().any(|mount| mount.source == MountSource::Volume(key.clone()))
+            });
+            list.add(Action::CreateVolume(key.clone()), used_by(users), Vec::new());
+        }
+    }
+    for planned in plan.services.values() {
+        list.containers(planned);
+    }
+    // The waits come after all starts, since a start may need the wait of a service that is later by name.
+    for planned in plan.services.values() {
+        list.waits(planned);
+    }
+    for planned in plan.services.values() {
+        list.conditions(planned);
+    }
+    let mut steps = list.steps;
+    measure_chains(plan, &mut steps);
+    steps
+}
+
+struct List<'plan> {
+    plan: &'plan Plan,
+    steps: Vec<Step>,
+    index: BTreeMap<Action, StepId>,
+}
+
+impl List<'_> {
+    fn add(&mut self, action: Action, cause: String, needs: Vec<StepId>) {
+        let needs = needs.into_iter().map(|step| Need { step, success: true }).collect();
+        self.index.insert(action.clone(), StepId(self.steps.len()));
+        self.steps.push(Step { action, cause, needs, chain: 0 });
+    }
+
+    fn find(&self, action: &Action) -> Option<StepId> {
+        self.index.get(action).copied()
+    }
+
+    fn containers(&mut self, planned: &PlannedService) {
+        let name = &planned.service.name;
+        let cause = match planned.service.role {
+            Role::Suite => format!("suite `{name}` is to be run"),
+            Role::Job => format!("job `{name}` is waited for"),
+            Role::Service => format!("service `{name}` is part of the environment"),
+        };
+        let mut needs: Vec<StepId> = self.find(&Action::ObtainImage(planned.image)).into_iter().collect();
+        if let Some(first) = planned.networks.first() {
+            needs.extend(self.find(&Action::CreateNetwork(first.clone())));
+        }
+        for mount in &planned.service.mounts {
+            if let MountSource::Volume(key) = &mount.source {
+                needs.extend(self.find(&Action::CreateVolume(key.clone())));
+            }
+        }
+        self.add(Action::CreateContainer(name.clone()), cause.clone(), needs);
+        let create = self.find(&Action::CreateContainer(name.clone()));
+        let mut before_start: Vec<StepId> = create.into_iter().collect();
+        for key in planned.networks.iter().skip(1) {
+            let network = self.find(&Action::CreateNetwork(key.clone()));
+            let connect = Action::ConnectNetwork(name.clone(), key.clone());
+            self.add(
+                connect.clone(),
+                format!("`{name}` is on network `{key}` too"),
+                create.into_iter().chain(network).collect(),
+            );
+            before_start.extend(self.find(&connect));
+        }
+        self.add(Action::StartContainer(name.clone()), cause, before_start);
+    }
+
+    fn waits(&mut self, planned: &PlannedService) {
+        let name = &planned.service.name;
+        let start: Vec<StepId> = self.find(&Action::StartContainer(name.clone())).into_iter().collect();
+        match planned.service.role {
+            Role::Service => {
+                let cause = dependants(self.plan, name);
+                self.add(Action::AwaitReady(name.clone()), cause, start);
+            }
+            Role::Job => {
+                let cause = dependants(self.plan, name);
+                // A job that declares a probe can be waited for in both ways.
+                if planned.service.ready.is_some() || planned.service.healthcheck.is_some() {
+                    self.add(Action::AwaitReady(name.clone()), cause.clone(), start.clone());
+                }
+                self.add(Action::AwaitCompleted(name.clone()), cause, start);
+            }
+            Role::Suite => {
+                self.add(Action::AwaitSuite(name.clone()), "its result is the verdict".to_owned(), start);
+            }
+        }
+    }
+
+    /// Lets the start of a service wait for what it depends on.
+    fn conditions(&mut self, planned: &PlannedService) {
+        let Some(start) = self.find(&Action::StartContainer(planned.service.name.clone())) else {
+            return;
+        };
+        for (name, dependency) in &planned.service.depends_on {
+            let ready = Action::AwaitReady(name.clone());
+            let completed = Action::AwaitCompleted(name.clone());
+            let suite = Action::AwaitSuite(name.clone());
+            let order: [Action; 3] = match dependency.condition {
+                Condition::Started => [Action::StartContainer(name.clone()), completed, suite],
+                Condition::Ready => [completed, ready, suite],
+                Condition::Healthy => [ready, completed, suite],
+                Condition::CompletedSuccessfully => [completed, suite, ready],
+            };
+            // An optional dependency that is not part of the run has no step, and nothing waits for it.
+            if let Some(step) = order.iter().find_map(|action| self.find(action)) {
+                let success = dependency.condition != Condition::Ready && dependency.condition != Condition::Started;
+                self.steps[start.0].needs.push(Need { step, success });
+            }
+        }
+    }
+}
+
+fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
+    used_by(plan.services.values().filter(|planned| planned.image == index))
+}
+
+fn used_by<'plan>(users: impl Iterator<Item = &'plan PlannedService>) -> String {
+    let names: Vec<String> = users.map(|planned| format!("`{}`", planned.service.name)).collect();
+    match names.len() {
+        0..=3 => format!("used by {}", names.join(", ")),
+        count => format!("used by {} and {} more", names[..2].join(", "), count - 2),
+    }
+}
+
+fn dependants(plan: &Plan, name: &ServiceName) -> String {
+    let names: Vec<String> = plan
+        .services
+        .values()
+        .filter(|planned| planned.service.depends_on.contains_key(name))
+        .map(|planned| format!("`{}`", planned.service.name))
+        .collect();
+    if names.is_empty() {
+        format!("service `{name}` is part of the environment")
+    } else {
+        format!("{} {} for it", names.join(", "), if names.len() == 1 { "waits" } else { "wait" })
+    }
+}
+
+/// Fills in the length of the longest chain from each step to the end. The graph has no cycle, since the reader
+/// refuses cycles of `depends_on`; the bound on the rounds makes that a bound on time as well.
+fn measure_chains(plan: &Plan, steps: &mut [Step]) {
+    for step in steps.iter_mut() {
+        step.chain = expected(plan, &step.action);
+    }
+    for _round in 0..steps.len() {
+        let mut changed = false;
+        for index in 0..steps.len() {
+            let chain = steps[index].chain;
+            for need in steps[index].needs.clone() {
+                let through = expected(plan, &steps[need.step.0].action) + chain;
+                if steps[need.step.0].chain < through {
+                    steps[need.step.0].chain = through;
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+}

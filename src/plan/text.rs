@@ -1,0 +1,38 @@
+//! The plan as text: for people, for `envrun plan`, and for the tests that assert it.
+
+use std::fmt::Write as _;
+
+use super::{Action, Plan, PlannedImage, PlannedNetwork};
+
+/// What an action does to which resource.
+pub(super) fn describe(plan: &Plan, action: &Action) -> String {
+    match action {
+        Action::ObtainImage(index) => match plan.images.get(index.0) {
+            Some(PlannedImage::Reference(reference)) => format!("obtain image `{reference}`"),
+            Some(PlannedImage::Build(spec)) => format!("build image from `{}`", spec.context.display()),
+            None => "obtain image".to_owned(),
+        },
+        Action::CreateNetwork(key) => match plan.networks.get(key) {
+            Some(PlannedNetwork::External(name)) => format!("find network `{name}`"),
+            _ => format!("create network `{key}`"),
+        },
+        Action::CreateVolume(key) => format!("create volume `{key}`"),
+        Action::CreateContainer(name) => format!("create container of `{name}`"),
+        Action::ConnectNetwork(name, key) => format!("connect `{name}` to network `{key}`"),
+        Action::StartContainer(name) => format!("start `{name}`"),
+        Action::AwaitReady(name) => format!("wait until `{name}` is ready"),
+        Action::AwaitCompleted(name) => format!("wait until `{name}` has completed"),
+        Action::AwaitSuite(name) => format!("wait until suite `{name}` has ended"),
+    }
+}
+
+/// The whole plan, one line a step: number, action, what it waits for, and why it is there.
+pub(super) fn render(plan: &Plan) -> String {
+    let mut text = format!("plan for project `{}`\n", plan.project);
+    for (number, step) in plan.steps.iter().enumerate() {
+        let needs: Vec<String> = step.needs.iter().map(|need| need.step.0.to_string()).collect();
+        let after = if needs.is_empty() { String::new() } else { format!(" after {}", needs.join(", ")) };
+        let _ = writeln!(text, "{number:>3}  {}{after}  ({})", describe(plan, &step.action), step.cause);
+    }
+    text
+}

@@ -1,0 +1,136 @@
+//! The output directory: made, cleared of the last run's files, and held by one run at a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::name::RunId;
+
+/// Where reports go unless told otherwise, relative to the working directory.
+pub const DEFAULT_DIRECTORY: &str = "envrun-out";
+
+/// File that is locked while a run writes here.
+const LOCK: &str = ".lock";
+
+/// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
+const OWN_FILES: [&str; 2] = ["junit.xml", "events.jsonl"];
+const LOGS: &str = "logs";
+
+/// The directory of one run, held until it is dropped.
+#[derive(Debug)]
+pub struct OutputDirectory {
+    path: PathBuf,
+    /// The lock goes with the file.
+    _lock: File,
+}
+
+/// Why there is no output directory.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// It cannot be made or written to.
+    #[error("cannot write to output directory `{path}`: {source}")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another run writes there.
+    #[error("output directory `{0}` is in use by another run\nhint: give each run a directory of its own with `--out`")]
+    InUse(PathBuf),
+}
+
+impl OutputDirectory {
+    /// Opens the directory that the user asked for, or the default one. When the default one is in use by a run
+    /// beside this one, a directory named after this run is taken instead.
+    ///
+    /// # Errors
+    /// It cannot be made, or the one asked for is in use.
+    pub fn open(asked: Option<&Path>, run: RunId) -> Result<Self, DirectoryError> {
+        match asked {
+            Some(path) => Self::take(path.to_path_buf()),
+            None => match Self::take(PathBuf::from(DEFAULT_DIRECTORY)) {
+                Err(DirectoryError::InUse(_)) => Self::take(PathBuf::from(format!("{DEFAULT_DIRECTORY}-{}", run.short()))),
+                taken => taken,
+            },
+        }
+    }
+
+    fn take(path: PathBuf) -> Result<Self, DirectoryError> {
+        let unusable = |source| DirectoryError::Unusable { path: path.clone(), source };
+        fs::create_dir_all(path.join(LOGS)).map_err(unusable)?;
+        let lock = File::create(path.join(LOCK)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DirectoryError::InUse(path)),
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        for name in OWN_FILES {
+            remove_if_there(&path.join(name)).map_err(unusable)?;
+        }
+        for entry in fs::read_dir(path.join(LOGS)).map_err(unusable)? {
+            let entry = entry.map_err(unusable)?.path();
+            if entry.extension().is_some_and(|extension| extension == "log") {
+                remove_if_there(&entry).map_err(unusable)?;
+            }
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file whole or not at all: readers never see a half.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        let write = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".").suffix(name).tempfile_in(&self.path)?;
+            file.write_all(bytes)?;
+            file.as_file().sync_data()?;
+            // A temporary file is private; a report is for everybody who may read the directory.
+            set_readable(file.as_file())?;
+            file.persist(self.path.join(name)).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|error| format!("cannot write `{}`: {error}", self.path.join(name).display()))
+    }
+}
+
+#[cfg(unix)]
+fn set_readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_readable(_file: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_serves_one_run_at_a_time_and_keeps_what_is_not_ours() {
+        let parent = tempfile::tempdir().expect("temporary directory");
+        let path = parent.path().join("out");
+        let first = OutputDirectory::take(path.clone()).expect("free");
+        first.write("junit.xml", b"<testsuites/>").expect("written");
+        fs::write(path.join("notes.txt"), "mine").expect("written");
+        assert!(matches!(OutputDirectory::take(path.clone()), Err(DirectoryError::InUse(_))));
+        drop(first);
+        let _second = OutputDirectory::take(path.clone()).expect("free again");
+        assert!(!path.join("junit.xml").exists());
+        assert!(path.join("notes.txt").exists());
+    }
+}

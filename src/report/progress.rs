@@ -1,0 +1,107 @@
+//! Events as a live picture: one line a service, on a terminal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::table::seconds;
+use crate::event::Event;
+use crate::name::ServiceName;
+use crate::outcome::SuiteResult;
+
+/// How often the picture is redrawn while nothing happens, so that the clocks in it run.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// The live lines.
+pub(super) struct Progress {
+    lines: MultiProgress,
+    services: BTreeMap<ServiceName, ProgressBar>,
+    teardown: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { lines: MultiProgress::new(), services: BTreeMap::new(), teardown: None }
+    }
+
+    /// Prints above the live lines.
+    pub(super) fn print(&self, line: &str) {
+        // A terminal that is gone is no reason to stop.
+        let _ = self.lines.println(line);
+    }
+
+    /// Runs `print` while the live lines are out of the way.
+    pub(super) fn apart(&self, print: impl FnOnce()) {
+        self.lines.suspend(print);
+    }
+
+    pub(super) fn show(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { services, .. } => {
+                for service in services {
+                    let line = self.line(service.as_str());
+                    line.set_message("waiting");
+                    self.services.insert(service.clone(), line);
+                }
+            }
+            Event::ServiceStarted { service, .. } => self.set(service, "started, not ready yet"),
+            Event::SuiteStarted { suite } => self.set(suite, "running"),
+            Event::ServiceReady { service, after, .. } => self.finish(service, format!("ready after {}", seconds(*after))),
+            Event::ServiceCompleted { service, after } => {
+                self.finish(service, format!("completed after {}", seconds(*after)));
+            }
+            Event::ServiceDied { service, exit } => self.finish(service, exit.to_string()),
+            Event::SuiteFinished { suite, result, duration, tests, failures, .. } => {
+                let message = match result {
+                    SuiteResult::Passed => format!("passed, {tests} tests in {}", seconds(*duration)),
+                    SuiteResult::Failed => format!("FAILED, {failures} of {tests} tests"),
+                    SuiteResult::NotRun => "not run".to_owned(),
+                };
+                self.finish(suite, message);
+            }
+            Event::Verdict { .. } => {
+                for line in self.services.values() {
+                    if !line.is_finished() {
+                        line.abandon();
+                    }
+                }
+            }
+            Event::TeardownStarted => {
+                let line = self.line("teardown");
+                line.set_message("removing everything");
+                self.teardown = Some(line);
+            }
+            Event::TeardownFinished { .. } => {
+                if let Some(line) = self.teardown.take() {
+                    line.finish_and_clear();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn line(&self, name: &str) -> ProgressBar {
+        let line = self.lines.add(ProgressBar::new_spinner());
+        // The template is a constant; should it be wrong, indicatif's own is good enough.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<20} {elapsed:>5}  {msg}") {
+            line.set_style(style.tick_chars("-\\|/ "));
+        }
+        line.set_prefix(name.to_owned());
+        line.enable_steady_tick(REDRAW);
+        line
+    }
+
+    fn set(&self, service: &ServiceName, message: &'static str) {
+        if let Some(line) = self.services.get(service) {
+            line.reset_elapsed();
+            line.set_message(message);
+        }
+    }
+
+    fn finish(&self, service: &ServiceName, message: String) {
+        if let Some(line) = self.services.get(service) {
+            line.abandon_with_message(message);
+        }
+    }
+}

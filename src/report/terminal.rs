@@ -1,0 +1,127 @@
+//! The terminal: a thread that shows events in order, and the only place that prints during a run.
+//!
+//! Progress goes to standard error, the verdict to standard output.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::progress::Progress;
+use super::{plain, table};
+use crate::clock;
+use crate::event::Event;
+
+/// How long a terminal may take to show what is there before the run goes on without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Live lines.
+    Live,
+    /// Plain lines with the time since the start.
+    Plain,
+}
+
+impl Style {
+    /// Live on a terminal that can move its cursor, else plain.
+    #[must_use]
+    pub fn detect() -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+        let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+        if std::io::stderr().is_terminal() && !dumb && !ci { Self::Live } else { Self::Plain }
+    }
+}
+
+enum Message {
+    Event(Duration, Box<Event>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The way to the thread.
+pub(super) struct Terminal(mpsc::Sender<Message>);
+
+impl Terminal {
+    pub(super) fn start(style: Style, directory: PathBuf) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        // Without a thread there is no output, but the run and its reports are not in danger.
+        let _ = std::thread::Builder::new()
+            .name("envrun-terminal".to_owned())
+            .spawn(move || show_all(style, &directory, &receiver));
+        Self(sender)
+    }
+
+    pub(super) fn show(&self, elapsed: Duration, event: Event) {
+        let _ = self.0.send(Message::Event(elapsed, Box::new(event)));
+    }
+
+    /// Waits until everything so far is shown, but not for a terminal that nobody reads.
+    pub(super) async fn flush(&self) {
+        let (sender, shown) = oneshot::channel();
+        if self.0.send(Message::Flush(sender)).is_ok() {
+            let _ = clock::within(PATIENCE, shown).await;
+        }
+    }
+}
+
+fn show_all(style: Style, directory: &Path, messages: &mpsc::Receiver<Message>) {
+    let mut live = (style == Style::Live).then(Progress::new);
+    while let Ok(message) = messages.recv() {
+        match message {
+            Message::Flush(shown) => {
+                let _ = std::io::stdout().flush();
+                let _ = shown.send(());
+            }
+            Message::Event(elapsed, event) => show(live.as_mut(), elapsed, &event, directory),
+        }
+    }
+}
+
+fn show(live: Option<&mut Progress>, elapsed: Duration, event: &Event, directory: &Path) {
+    match live {
+        Some(live) => {
+            live.show(event);
+            if worth_a_line(event) {
+                for line in plain::lines(event, directory) {
+                    live.print(&line);
+                }
+            }
+            if let Event::Verdict { summary } = event {
+                live.apart(|| print_verdict(&table::render(summary)));
+            }
+        }
+        None => {
+            for line in plain::lines(event, directory) {
+                // A closed standard error is no reason to stop.
+                let _ = writeln!(std::io::stderr(), "{:>8.3}s  {line}", elapsed.as_secs_f64());
+            }
+            if let Event::Verdict { summary } = event {
+                print_verdict(&table::render(summary));
+            }
+        }
+    }
+}
+
+/// On a terminal the live lines show most of it; the rest is printed above them.
+fn worth_a_line(event: &Event) -> bool {
+    match event {
+        Event::SuiteFinished { result, .. } => *result != crate::outcome::SuiteResult::Passed,
+        Event::Warning { .. }
+        | Event::RunStarted { .. }
+        | Event::RunAborted { .. }
+        | Event::SignalReceived { .. }
+        | Event::TeardownFinished { .. }
+        | Event::RunFinished { .. } => true,
+        _ => false,
+    }
+}
+
+fn print_verdict(table: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(table.as_bytes());
+    let _ = out.write_all(b"\n");
+    let _ = out.flush();
+}

@@ -1,0 +1,229 @@
+//! The vocabulary between the dispatcher and the executor: what comes in, and what is to be done.
+
+use std::time::Duration;
+
+use crate::engine::{
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, Exit, ImageFacts, NetworkAddress, NetworkSpec,
+    VolumeSpec,
+};
+use crate::event::Event;
+use crate::exit_code::Signal;
+use crate::junit;
+use crate::name::{ContainerId, NetworkId, ServiceName};
+use crate::outcome::TeardownReport;
+use crate::plan::StepId;
+use crate::plan::readiness::Requirement;
+
+/// Something that has happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The run begins.
+    Begin,
+    /// The engine has said who it is.
+    EngineDescribed(Capabilities),
+    /// An image is there.
+    ImageObtained {
+        /// The step.
+        step: StepId,
+        /// What is known of it.
+        facts: ImageFacts,
+    },
+    /// A network is there.
+    NetworkCreated {
+        /// The step.
+        step: StepId,
+        /// Its id.
+        id: NetworkId,
+    },
+    /// A container is there.
+    ContainerCreated {
+        /// The step.
+        step: StepId,
+        /// Its id.
+        id: ContainerId,
+    },
+    /// A step that yields nothing is done.
+    StepDone {
+        /// The step.
+        step: StepId,
+    },
+    /// A container has started.
+    Started {
+        /// The step.
+        step: StepId,
+        /// State and addresses.
+        facts: ContainerFacts,
+    },
+    /// A step has failed.
+    Failed {
+        /// The step.
+        step: StepId,
+        /// How.
+        error: EngineError,
+        /// The last output of the service concerned.
+        log_tail: Vec<String>,
+    },
+    /// All probes of a service have passed.
+    Ready {
+        /// The service.
+        service: ServiceName,
+        /// Which probes, in words.
+        by: String,
+        /// Attempts over all of them.
+        attempts: u32,
+    },
+    /// A probe of a service has given up.
+    NotReady {
+        /// The service.
+        service: ServiceName,
+        /// The state of its probes, in words.
+        summary: String,
+        /// Its last output.
+        log_tail: Vec<String>,
+    },
+    /// A container has ended and its output is complete.
+    Exited {
+        /// Its service.
+        service: ServiceName,
+        /// How it ended.
+        exit: Exit,
+        /// Its last output.
+        log_tail: Vec<String>,
+    },
+    /// The report files of a suite were read from its container.
+    Collected {
+        /// The suite.
+        suite: ServiceName,
+        /// Path and content of each.
+        reports: Vec<CollectedReport>,
+        /// Why the files could not be read, if they could not.
+        problem: Option<String>,
+    },
+    /// The engine does not answer any more.
+    EngineLost(EngineError),
+    /// A task of ours has panicked.
+    Panicked(String),
+    /// A timer has run out.
+    TimedOut(Timer),
+    /// The process got a signal.
+    Signal(Signal),
+    /// Reports could not be written.
+    ReportProblems(Vec<String>),
+    /// Teardown is over.
+    TornDown(TeardownReport),
+}
+
+/// A report file: its path in the container, and what was read from it.
+pub type CollectedReport = (String, Result<junit::Report, junit::ReadError>);
+
+/// Something to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Tell the reporters.
+    Report(Event),
+    /// Ask the engine who it is.
+    Describe,
+    /// Do the work of a step.
+    Perform(StepId, Work),
+    /// Probe a service until it is ready.
+    Probe(Box<ProbeTask>),
+    /// Stop probing a service.
+    StopProbe(ServiceName),
+    /// Wait for the end of a container.
+    Watch {
+        /// Its service.
+        service: ServiceName,
+        /// The container.
+        container: ContainerId,
+    },
+    /// Kill a container and leave its remains.
+    Kill {
+        /// Its service.
+        service: ServiceName,
+        /// The container.
+        container: ContainerId,
+    },
+    /// Read the report files of a suite from its container.
+    Collect {
+        /// The suite.
+        suite: ServiceName,
+        /// The container.
+        container: ContainerId,
+        /// Working directory that the globs are relative to.
+        working_dir: String,
+        /// Globs of report files.
+        globs: Vec<String>,
+    },
+    /// Send [`Input::TimedOut`] after this time.
+    StartTimer(Timer, Duration),
+    /// Drop everything that may be dropped: pulls, builds, probes, timers.
+    Abandon,
+    /// Write the reports of what is known so far.
+    WriteReports,
+    /// Remove everything.
+    TearDown,
+    /// Leave at once, without waiting for teardown.
+    GiveUp,
+    /// The run is over.
+    Finish {
+        /// Since the start of the run.
+        after: Duration,
+    },
+}
+
+/// The work of a step.
+#[derive(Debug)]
+pub enum Work {
+    /// Use an image that is present, or pull it.
+    ObtainImage(String),
+    /// Build an image.
+    BuildImage(Box<BuildSpec>),
+    /// Create a network.
+    CreateNetwork(NetworkSpec),
+    /// Find a network by name.
+    FindNetwork(String),
+    /// Create a volume.
+    CreateVolume(VolumeSpec),
+    /// Create a container.
+    CreateContainer(Box<ContainerSpec>),
+    /// Connect a container to a network.
+    Connect {
+        /// The network.
+        network: NetworkId,
+        /// The container.
+        container: ContainerId,
+        /// Its names there.
+        endpoint: EndpointSpec,
+    },
+    /// Attach to the output of a container and start it.
+    Start {
+        /// Its service.
+        service: ServiceName,
+        /// The container.
+        container: ContainerId,
+    },
+}
+
+/// What a prober needs to know.
+#[derive(Debug, Clone)]
+pub struct ProbeTask {
+    /// The service.
+    pub service: ServiceName,
+    /// Its container, for healthchecks.
+    pub container: ContainerId,
+    /// Its address, if it has one.
+    pub address: Option<NetworkAddress>,
+    /// What has to pass.
+    pub requirement: Requirement,
+    /// When the container started, since the start of the run.
+    pub started: Duration,
+}
+
+/// A timer of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Timer {
+    /// The limit of the whole run.
+    Run,
+    /// The limit of a suite.
+    Suite(ServiceName),
+}

@@ -1,0 +1,125 @@
+//! The run: a pure dispatcher, an executor that performs its effects, the ledger, and teardown.
+//!
+//! [`run`] is the loop between them. `select!` there only maps sources to inputs.
+
+mod collect;
+pub mod dispatcher;
+pub mod effect;
+mod executor;
+pub mod ledger;
+pub mod output;
+mod readying;
+pub mod teardown;
+mod verdict;
+pub mod watchdog;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use tokio::sync::mpsc;
+
+use self::dispatcher::{Dispatcher, Settings};
+use self::effect::Input;
+use self::executor::{Executor, Flow};
+use self::ledger::Ledger;
+use self::teardown::Limits;
+use crate::clock;
+use crate::engine::{Engine, OutputChunk};
+use crate::event::Event;
+use crate::exit_code::Signal;
+use crate::name::ServiceName;
+use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::plan::Plan;
+use crate::probe::Prober;
+
+/// Where everything that happens is told. Implementations must not block for long: teardown does not wait for a terminal.
+#[async_trait]
+pub trait Recorder: Send + Sync + 'static {
+    /// Something has happened, `elapsed` after the start of the run.
+    fn event(&self, elapsed: Duration, event: Event);
+    /// A container has written something.
+    fn output(&self, service: &ServiceName, chunk: &OutputChunk);
+    /// Writes the reports of what is known so far. Returns what could not be written.
+    async fn write(&self, outcome: &Outcome) -> Vec<String>;
+}
+
+/// What a run works with.
+pub struct Wiring {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// Who dials into the networks.
+    pub prober: Arc<dyn Prober>,
+    /// Where everything is told.
+    pub recorder: Arc<dyn Recorder>,
+    /// The ledger, with the watchdog behind it.
+    pub ledger: Arc<Ledger>,
+    /// Signals that the process gets.
+    pub signals: mpsc::UnboundedReceiver<Signal>,
+    /// Limits of teardown.
+    pub limits: Limits,
+}
+
+/// Runs a plan to its end, teardown included. Never fails: whatever happens is in the outcome.
+pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome {
+    let begun = clock::now();
+    let (sender, mut inputs) = mpsc::unbounded_channel();
+    let (_keep, no_signals) = mpsc::unbounded_channel();
+    let mut signals = std::mem::replace(&mut wiring.signals, no_signals);
+    let engine = Arc::clone(&wiring.engine);
+    let ledger = Arc::clone(&wiring.ledger);
+    let recorder = Arc::clone(&wiring.recorder);
+    let limits = wiring.limits;
+    let mut dispatcher = Dispatcher::new(plan, settings, SystemTime::now());
+    let mut executor = Executor::new(wiring, sender, begun);
+
+    let looped = AssertUnwindSafe(async {
+        let mut next = Some(Input::Begin);
+        loop {
+            let input = match next.take() {
+                Some(input) => input,
+                None => tokio::select! {
+                    biased;
+                    Some(signal) = signals.recv() => Input::Signal(signal),
+                    Some(input) = inputs.recv() => input,
+                },
+            };
+            for effect in dispatcher.handle(begun.elapsed(), input) {
+                if let Flow::Over = executor.perform(effect, dispatcher.outcome()).await {
+                    // What the last writing of reports found is still in the channel.
+                    while let Ok(input) = inputs.try_recv() {
+                        let _ = dispatcher.handle(begun.elapsed(), input);
+                    }
+                    return;
+                }
+            }
+        }
+    })
+    .catch_unwind()
+    .await;
+
+    let mut outcome = dispatcher.outcome().clone();
+    if looped.is_err() {
+        // A bug of ours must not leave anything behind.
+        let failure = Failure {
+            class: FailureClass::Bug,
+            kind: "Bug",
+            service: None,
+            message: "envrun has panicked".to_owned(),
+            log_tail: Vec::new(),
+            hint: Some("please report this with the message above".to_owned()),
+        };
+        recorder.event(begun.elapsed(), Event::RunAborted { failure: failure.clone() });
+        outcome.failure = Some(failure);
+        outcome.teardown = Some(teardown::tear_down(&engine, &ledger, limits).await);
+        outcome.report_problems = recorder.write(&outcome).await;
+    }
+    if outcome.teardown.as_ref().is_some_and(|report| report.left.is_empty()) {
+        ledger.done();
+    }
+    let finished = Event::RunFinished { exit_code: outcome.exit_code().number(), duration: begun.elapsed() };
+    recorder.event(begun.elapsed(), finished);
+    outcome
+}
