@@ -89,7 +89,11 @@ impl ExitCode {
     /// The one of the two that takes precedence.
     #[must_use]
     pub fn strongest(self, other: Self) -> Self {
-        if other.rank() < self.rank() { other } else { self }
+        if other.rank() < self.rank() {
+            other
+        } else {
+            self
+        }
     }
 
     /// The table as the help text and the README show it.

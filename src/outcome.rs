@@ -60,7 +60,11 @@ impl Outcome {
         if !self.report_problems.is_empty() {
             code = code.strongest(ExitCode::Report);
         }
-        if self.teardown.as_ref().is_some_and(|report| !report.left.is_empty()) {
+        if self
+            .teardown
+            .as_ref()
+            .is_some_and(|report| !report.left.is_empty())
+        {
             code = code.strongest(ExitCode::Leftovers);
         }
         code
@@ -71,7 +75,10 @@ impl Outcome {
     pub fn passed(&self) -> bool {
         self.failure.is_none()
             && self.signal.is_none()
-            && self.suites.iter().all(|suite| suite.result == SuiteResult::Passed)
+            && self
+                .suites
+                .iter()
+                .all(|suite| suite.result == SuiteResult::Passed)
     }
 }
 

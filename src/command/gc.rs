@@ -32,12 +32,24 @@ pub(super) async fn gc(arguments: Arguments) -> ExitCode {
         complain(&error.to_string());
         return ExitCode::Engine;
     }
-    let report = tear_down(&engine, &Ledger::replay(arguments.run, []), Limits::default()).await;
+    let report = tear_down(
+        &engine,
+        &Ledger::replay(arguments.run, []),
+        Limits::default(),
+    )
+    .await;
     for resource in &report.removed {
         say(&format!("removed {resource}"));
     }
     for leftover in &report.left {
-        complain(&format!("{} is left: {}", leftover.resource, leftover.reason));
+        complain(&format!(
+            "{} is left: {}",
+            leftover.resource, leftover.reason
+        ));
     }
-    if report.left.is_empty() { ExitCode::Passed } else { ExitCode::Leftovers }
+    if report.left.is_empty() {
+        ExitCode::Passed
+    } else {
+        ExitCode::Leftovers
+    }
 }

@@ -41,7 +41,11 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are answers, not errors; clap knows which goes where.
-            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Passed };
+            let code = if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Passed
+            };
             let _ = error.print();
             return code;
         }
@@ -57,7 +61,11 @@ pub fn main() -> ExitCode {
 
 /// Runs a future on a runtime of its own.
 fn block_on(future: impl Future<Output = ExitCode>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("cannot start: {error}"));

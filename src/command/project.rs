@@ -35,7 +35,10 @@ pub(super) struct ProjectArguments {
 }
 
 /// Loads the project and makes the plan. Everything that is wrong has been printed when this fails.
-pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Vec<String>), ExitCode> {
+pub(super) fn plan(
+    arguments: &ProjectArguments,
+    run: RunId,
+) -> Result<(Plan, Vec<String>), ExitCode> {
     let request = Request {
         directory: arguments.directory.clone(),
         files: arguments.files.clone(),
@@ -50,7 +53,10 @@ pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Ve
         let _ = std::io::stderr().write_all(problems.render(colour, WIDTH).as_bytes());
         ExitCode::Usage
     })?;
-    let selection = Selection { only: arguments.only.clone(), skip: arguments.skip.clone() };
+    let selection = Selection {
+        only: arguments.only.clone(),
+        skip: arguments.skip.clone(),
+    };
     let plan = Plan::new(&loaded.project, run, &selection).map_err(|error| {
         complain(&error.to_string());
         ExitCode::Usage

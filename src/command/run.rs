@@ -75,7 +75,8 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let sink = match watchdog {
         Ok(Ok(watchdog)) => Some(Box::new(watchdog) as Box<dyn IntentSink>),
         Ok(Err(error)) => {
-            let message = format!("{error}: if envrun is killed, `envrun gc --run {run}` has to clean up");
+            let message =
+                format!("{error}: if envrun is killed, `envrun gc --run {run}` has to clean up");
             reporters.event(Duration::ZERO, Event::Warning { message });
             None
         }
@@ -83,7 +84,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     };
     let settings = Settings {
         subnet_pool: subnet::DEFAULT_POOL,
-        avoid_subnets: std::fs::read_to_string(ROUTES).map(|table| subnet::host_routes(&table)).unwrap_or_default(),
+        avoid_subnets: std::fs::read_to_string(ROUTES)
+            .map(|table| subnet::host_routes(&table))
+            .unwrap_or_default(),
         concurrent_starts: CONCURRENT_STARTS,
         subnet_attempts: SUBNET_ATTEMPTS,
     };
@@ -98,7 +101,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let outcome = crate::run::run(plan, settings, wiring).await;
     reporters.close().await;
     if outcome.teardown.is_none() {
-        complain(&format!("left without waiting for teardown; `envrun gc --run {run}` removes what is left"));
+        complain(&format!(
+            "left without waiting for teardown; `envrun gc --run {run}` removes what is left"
+        ));
     }
     outcome.exit_code()
 }

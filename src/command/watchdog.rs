@@ -29,13 +29,22 @@ pub(super) fn watchdog(arguments: &Arguments) -> ExitCode {
 
 /// Everything that is needed for reaping is made only now: until here the process only waits.
 fn reap(run: RunId, records: Vec<Record>) -> ExitCode {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         return ExitCode::Bug;
     };
     runtime.block_on(async {
-        let Ok(engine) = DockerEngine::from_environment() else { return ExitCode::Engine };
+        let Ok(engine) = DockerEngine::from_environment() else {
+            return ExitCode::Engine;
+        };
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let report = tear_down(&engine, &Ledger::replay(run, records), Limits::default()).await;
-        if report.left.is_empty() { ExitCode::Passed } else { ExitCode::Leftovers }
+        if report.left.is_empty() {
+            ExitCode::Passed
+        } else {
+            ExitCode::Leftovers
+        }
     })
 }

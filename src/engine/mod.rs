@@ -74,7 +74,10 @@ pub trait Engine: Send + Sync + 'static {
     /// Kills a running container. Its remains stay, so that reports can still be read from them.
     async fn kill_container(&self, container: &ContainerId) -> Result<(), EngineError>;
     /// State and addresses of a container.
-    async fn inspect_container(&self, container: &ContainerId) -> Result<ContainerFacts, EngineError>;
+    async fn inspect_container(
+        &self,
+        container: &ContainerId,
+    ) -> Result<ContainerFacts, EngineError>;
     /// Returns when the container is not running. To be called after the start has returned.
     async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError>;
     /// Runs a command in a running container and waits for it.

@@ -34,10 +34,11 @@ pub fn specification(
     networks: &BTreeMap<NetworkKey, NetworkId>,
 ) -> ContainerSpec {
     let service = &planned.service;
-    let network = planned
-        .networks
-        .first()
-        .and_then(|key| networks.get(key).map(|id| (id.clone(), endpoint(planned, key))));
+    let network = planned.networks.first().and_then(|key| {
+        networks
+            .get(key)
+            .map(|id| (id.clone(), endpoint(planned, key)))
+    });
     ContainerSpec {
         name: planned.container_name.clone(),
         labels: service_labels(&run_labels(plan.run, &plan.project), service),
@@ -73,17 +74,20 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
         .enumerate()
         .map(|(number, mount)| MountSpec {
             source: match &mount.source {
-                MountSource::Bind { path, create } => {
-                    MountSpecSource::Bind { path: path.clone(), create: *create }
-                }
+                MountSource::Bind { path, create } => MountSpecSource::Bind {
+                    path: path.clone(),
+                    create: *create,
+                },
                 MountSource::Anonymous => own_volume(number),
                 MountSource::Volume(key) => match plan.volumes.get(key) {
-                    Some(PlannedVolume::Owned(spec)) => {
-                        MountSpecSource::Volume { name: spec.name.clone(), labels: spec.labels.clone() }
-                    }
-                    Some(PlannedVolume::External(name)) => {
-                        MountSpecSource::Volume { name: name.clone(), labels: BTreeMap::new() }
-                    }
+                    Some(PlannedVolume::Owned(spec)) => MountSpecSource::Volume {
+                        name: spec.name.clone(),
+                        labels: spec.labels.clone(),
+                    },
+                    Some(PlannedVolume::External(name)) => MountSpecSource::Volume {
+                        name: name.clone(),
+                        labels: BTreeMap::new(),
+                    },
                     None => own_volume(number),
                 },
             },
@@ -93,7 +97,11 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
         .collect();
     for path in &image.volumes {
         let covered = mounts.iter().any(|mount| same_path(&mount.target, path))
-            || service.options.tmpfs.keys().any(|target| same_path(target, path));
+            || service
+                .options
+                .tmpfs
+                .keys()
+                .any(|target| same_path(target, path));
         if !covered {
             mounts.push(MountSpec {
                 source: own_volume(mounts.len()),
@@ -119,7 +127,14 @@ fn healthcheck(check: &Healthcheck) -> HealthcheckSpec {
             retries: 0,
             start_period: nothing,
         },
-        Healthcheck::Check { test, interval, timeout, retries, start_period, .. } => HealthcheckSpec {
+        Healthcheck::Check {
+            test,
+            interval,
+            timeout,
+            retries,
+            start_period,
+            ..
+        } => HealthcheckSpec {
             test: test.clone().unwrap_or_default(),
             interval: interval.unwrap_or(nothing),
             timeout: timeout.unwrap_or(nothing),

@@ -182,7 +182,10 @@ pub fn run_labels(run: RunId, project: &str) -> BTreeMap<String, String> {
 }
 
 /// Labels of the container of a service.
-fn service_labels(plan_labels: &BTreeMap<String, String>, service: &Service) -> BTreeMap<String, String> {
+fn service_labels(
+    plan_labels: &BTreeMap<String, String>,
+    service: &Service,
+) -> BTreeMap<String, String> {
     let mut labels = service.labels.clone();
     labels.extend(plan_labels.clone());
     labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());
@@ -207,7 +210,9 @@ fn resource_name(run: RunId, key: &str) -> String {
 
 /// Deterministic name of an image of a run. Repository names know lower case only (distribution specification).
 fn image_name(run: RunId, key: &str) -> String {
-    let name = resource_name(run, key).to_lowercase().replace(['_', '.'], "-");
+    let name = resource_name(run, key)
+        .to_lowercase()
+        .replace(['_', '.'], "-");
     name.trim_end_matches('-').to_owned()
 }
 
@@ -222,7 +227,10 @@ impl Plan {
         let mut images = Vec::new();
         let mut image_of = BTreeMap::new();
         for service in &services {
-            image_of.insert(service.name.clone(), plan_image(&mut images, service, &services, run, &labels));
+            image_of.insert(
+                service.name.clone(),
+                plan_image(&mut images, service, &services, run, &labels),
+            );
         }
         let networks = plan_networks(project, &services, run, &labels);
         let volumes = plan_volumes(project, &services, run, &labels);
@@ -286,10 +294,15 @@ fn select<'project>(
         .map(|service| &service.name)
         .collect();
     if suites.is_empty() {
-        return Err(PlanError::NoSuite { project: project.name.clone() });
+        return Err(PlanError::NoSuite {
+            project: project.name.clone(),
+        });
     }
     for (option, names) in [("--only", &selection.only), ("--skip", &selection.skip)] {
-        if let Some(name) = names.iter().find(|name| !suites.contains(&ServiceName::new(name.as_str()))) {
+        if let Some(name) = names
+            .iter()
+            .find(|name| !suites.contains(&ServiceName::new(name.as_str())))
+        {
             let known: Vec<String> = suites.iter().map(|suite| format!("`{suite}`")).collect();
             return Err(PlanError::UnknownSuite {
                 option,
@@ -301,14 +314,19 @@ fn select<'project>(
     let selected: BTreeSet<&ServiceName> = suites
         .iter()
         .copied()
-        .filter(|suite| selection.only.is_empty() || selection.only.iter().any(|name| name == suite.as_str()))
+        .filter(|suite| {
+            selection.only.is_empty() || selection.only.iter().any(|name| name == suite.as_str())
+        })
         .filter(|suite| !selection.skip.iter().any(|name| name == suite.as_str()))
         .collect();
     if selected.is_empty() {
         return Err(PlanError::NothingSelected);
     }
     let wanted = closure(project, selected.iter().copied());
-    let unselected = suites.iter().copied().filter(|suite| !wanted.contains(suite));
+    let unselected = suites
+        .iter()
+        .copied()
+        .filter(|suite| !wanted.contains(suite));
     let only_for_unselected: BTreeSet<&ServiceName> = closure(project, unselected)
         .into_iter()
         .filter(|name| !wanted.contains(name))
@@ -372,10 +390,13 @@ fn plan_image(
     } else {
         PlannedImage::Reference(service.image.clone().unwrap_or_default())
     };
-    let index = images.iter().position(|known| *known == image).unwrap_or_else(|| {
-        images.push(image);
-        images.len() - 1
-    });
+    let index = images
+        .iter()
+        .position(|known| *known == image)
+        .unwrap_or_else(|| {
+            images.push(image);
+            images.len() - 1
+        });
     ImageIndex(index)
 }
 

@@ -47,7 +47,12 @@ pub fn requirement(service: &Service, image: &ImageFacts) -> Requirement {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
         };
-        return Requirement { probes, deadline, declared: true, reason: "`x-envrun.ready`".to_owned() };
+        return Requirement {
+            probes,
+            deadline,
+            declared: true,
+            reason: "`x-envrun.ready`".to_owned(),
+        };
     }
     let mut probes = Vec::new();
     let mut reasons = Vec::new();
@@ -113,14 +118,27 @@ fn healthcheck(service: &Service, image: &ImageFacts) -> Option<HealthcheckProbe
     let given = |value: Duration, default: Duration| if value.is_zero() { default } else { value };
     let (test, interval, timeout, retries, start_period) = match &service.healthcheck {
         Some(Healthcheck::Disabled) => return None,
-        Some(Healthcheck::Check { test, interval, timeout, retries, start_period, .. }) => (
+        Some(Healthcheck::Check {
+            test,
+            interval,
+            timeout,
+            retries,
+            start_period,
+            ..
+        }) => (
             test.clone().unwrap_or(inherited.test),
             interval.unwrap_or(inherited.interval),
             timeout.unwrap_or(inherited.timeout),
             retries.unwrap_or(inherited.retries),
             start_period.unwrap_or(inherited.start_period),
         ),
-        None => (inherited.test, inherited.interval, inherited.timeout, inherited.retries, inherited.start_period),
+        None => (
+            inherited.test,
+            inherited.interval,
+            inherited.timeout,
+            inherited.retries,
+            inherited.start_period,
+        ),
     };
     let command = match test.split_first() {
         Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => rest.to_vec(),
@@ -133,7 +151,11 @@ fn healthcheck(service: &Service, image: &ImageFacts) -> Option<HealthcheckProbe
         command,
         interval: given(interval, DEFAULT_INTERVAL),
         timeout: given(timeout, DEFAULT_TIMEOUT),
-        retries: if retries == 0 { DEFAULT_RETRIES } else { retries },
+        retries: if retries == 0 {
+            DEFAULT_RETRIES
+        } else {
+            retries
+        },
         start_period,
     })
 }
@@ -142,10 +164,16 @@ fn healthcheck(service: &Service, image: &ImageFacts) -> Option<HealthcheckProbe
 fn recognised_postgres(service: &Service, image: &ImageFacts) -> Option<(u16, String)> {
     const STANDARD: u16 = 5432;
     let sets = |name: &str| {
-        image.environment.iter().any(|entry| entry.split_once('=').is_some_and(|(key, _)| key == name))
+        image
+            .environment
+            .iter()
+            .any(|entry| entry.split_once('=').is_some_and(|(key, _)| key == name))
     };
     let recognised = (sets("PGDATA") && sets("PG_MAJOR"))
-        || image.environment.iter().any(|entry| entry == "BITNAMI_APP_NAME=postgresql");
+        || image
+            .environment
+            .iter()
+            .any(|entry| entry == "BITNAMI_APP_NAME=postgresql");
     // An image that is built upon PostgreSQL but runs something else is not a server.
     let serves = image.exposed_tcp.contains(&STANDARD) && service.entrypoint.is_none();
     let own_command = service.command.as_ref().and_then(|command| command.first());
@@ -155,7 +183,8 @@ fn recognised_postgres(service: &Service, image: &ImageFacts) -> Option<(u16, St
         .get("PGPORT")
         .and_then(|port| port.parse().ok())
         .unwrap_or(STANDARD);
-    (recognised && serves && runs_server).then(|| (port, "image is recognised as PostgreSQL".to_owned()))
+    (recognised && serves && runs_server)
+        .then(|| (port, "image is recognised as PostgreSQL".to_owned()))
 }
 
 fn listed_ports(service: &Service, image: &ImageFacts) -> (Vec<u16>, &'static str) {

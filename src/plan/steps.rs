@@ -27,21 +27,44 @@ fn expected(plan: &Plan, action: &Action) -> u64 {
 
 /// The steps of a plan, dependencies before dependants as far as the list goes.
 pub(super) fn steps(plan: &Plan) -> Vec<Step> {
-    let mut list = List { plan, steps: Vec::new(), index: BTreeMap::new() };
+    let mut list = List {
+        plan,
+        steps: Vec::new(),
+        index: BTreeMap::new(),
+    };
     for (index, _) in plan.images.iter().enumerate() {
         let index = super::ImageIndex(index);
-        list.add(Action::ObtainImage(index), image_cause(plan, index), Vec::new());
+        list.add(
+            Action::ObtainImage(index),
+            image_cause(plan, index),
+            Vec::new(),
+        );
     }
     for key in plan.networks.keys() {
-        let users = plan.services.values().filter(|planned| planned.networks.contains(key));
-        list.add(Action::CreateNetwork(key.clone()), used_by(users), Vec::new());
+        let users = plan
+            .services
+            .values()
+            .filter(|planned| planned.networks.contains(key));
+        list.add(
+            Action::CreateNetwork(key.clone()),
+            used_by(users),
+            Vec::new(),
+        );
     }
     for (key, volume) in &plan.volumes {
         if matches!(volume, PlannedVolume::Owned(_)) {
             let users = plan.services.values().filter(|planned| {
-                planned.service.mounts.iter().any(|mount| mount.source == MountSource::Volume(key.clone()))
+                planned
+                    .service
+                    .mounts
+                    .iter()
+                    .any(|mount| mount.source == MountSource::Volume(key.clone()))
             });
-            list.add(Action::CreateVolume(key.clone()), used_by(users), Vec::new());
+            list.add(
+                Action::CreateVolume(key.clone()),
+                used_by(users),
+                Vec::new(),
+            );
         }
     }
     for planned in plan.services.values() {
@@ -67,9 +90,20 @@ struct List<'plan> {
 
 impl List<'_> {
     fn add(&mut self, action: Action, cause: String, needs: Vec<StepId>) {
-        let needs = needs.into_iter().map(|step| Need { step, success: true }).collect();
+        let needs = needs
+            .into_iter()
+            .map(|step| Need {
+                step,
+                success: true,
+            })
+            .collect();
         self.index.insert(action.clone(), StepId(self.steps.len()));
-        self.steps.push(Step { action, cause, needs, chain: 0 });
+        self.steps.push(Step {
+            action,
+            cause,
+            needs,
+            chain: 0,
+        });
     }
 
     fn find(&self, action: &Action) -> Option<StepId> {
@@ -83,7 +117,10 @@ impl List<'_> {
             Role::Job => format!("job `{name}` is waited for"),
             Role::Service => format!("service `{name}` is part of the environment"),
         };
-        let mut needs: Vec<StepId> = self.find(&Action::ObtainImage(planned.image)).into_iter().collect();
+        let mut needs: Vec<StepId> = self
+            .find(&Action::ObtainImage(planned.image))
+            .into_iter()
+            .collect();
         if let Some(first) = planned.networks.first() {
             needs.extend(self.find(&Action::CreateNetwork(first.clone())));
         }
@@ -110,7 +147,10 @@ impl List<'_> {
 
     fn waits(&mut self, planned: &PlannedService) {
         let name = &planned.service.name;
-        let start: Vec<StepId> = self.find(&Action::StartContainer(name.clone())).into_iter().collect();
+        let start: Vec<StepId> = self
+            .find(&Action::StartContainer(name.clone()))
+            .into_iter()
+            .collect();
         match planned.service.role {
             Role::Service => {
                 let cause = dependants(self.plan, name);
@@ -120,12 +160,20 @@ impl List<'_> {
                 let cause = dependants(self.plan, name);
                 // A job that declares a probe can be waited for in both ways.
                 if planned.service.ready.is_some() || planned.service.healthcheck.is_some() {
-                    self.add(Action::AwaitReady(name.clone()), cause.clone(), start.clone());
+                    self.add(
+                        Action::AwaitReady(name.clone()),
+                        cause.clone(),
+                        start.clone(),
+                    );
                 }
                 self.add(Action::AwaitCompleted(name.clone()), cause, start);
             }
             Role::Suite => {
-                self.add(Action::AwaitSuite(name.clone()), "its result is the verdict".to_owned(), start);
+                self.add(
+                    Action::AwaitSuite(name.clone()),
+                    "its result is the verdict".to_owned(),
+                    start,
+                );
             }
         }
     }
@@ -147,7 +195,8 @@ impl List<'_> {
             };
             // An optional dependency that is not part of the run has no step, and nothing waits for it.
             if let Some(step) = order.iter().find_map(|action| self.find(action)) {
-                let success = dependency.condition != Condition::Ready && dependency.condition != Condition::Started;
+                let success = dependency.condition != Condition::Ready
+                    && dependency.condition != Condition::Started;
                 self.steps[start.0].needs.push(Need { step, success });
             }
         }
@@ -155,11 +204,17 @@ impl List<'_> {
 }
 
 fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
-    used_by(plan.services.values().filter(|planned| planned.image == index))
+    used_by(
+        plan.services
+            .values()
+            .filter(|planned| planned.image == index),
+    )
 }
 
 fn used_by<'plan>(users: impl Iterator<Item = &'plan PlannedService>) -> String {
-    let names: Vec<String> = users.map(|planned| format!("`{}`", planned.service.name)).collect();
+    let names: Vec<String> = users
+        .map(|planned| format!("`{}`", planned.service.name))
+        .collect();
     match names.len() {
         0..=3 => format!("used by {}", names.join(", ")),
         count => format!("used by {} and {} more", names[..2].join(", "), count - 2),
@@ -176,7 +231,11 @@ fn dependants(plan: &Plan, name: &ServiceName) -> String {
     if names.is_empty() {
         format!("service `{name}` is part of the environment")
     } else {
-        format!("{} {} for it", names.join(", "), if names.len() == 1 { "waits" } else { "wait" })
+        format!(
+            "{} {} for it",
+            names.join(", "),
+            if names.len() == 1 { "waits" } else { "wait" }
+        )
     }
 }
 

@@ -12,7 +12,10 @@ use crate::name::{NetworkKey, RunId};
 
 /// The pool: 10.232.0.0/14 holds 16,384 networks of /28. It lies outside the engine's default pools
 /// (172.17.0.0/12 and 192.168.0.0/16), so that it takes nothing from others, and high in 10.0.0.0/8, where few LANs are.
-pub const DEFAULT_POOL: Subnet = Subnet { base: Ipv4Addr::new(10, 232, 0, 0), prefix: 14 };
+pub const DEFAULT_POOL: Subnet = Subnet {
+    base: Ipv4Addr::new(10, 232, 0, 0),
+    prefix: 14,
+};
 
 /// The smallest subnet ever given: 13 containers.
 const SMALLEST_PREFIX: u8 = 28;
@@ -76,7 +79,10 @@ impl Iterator for Candidates {
             let index = (self.start + self.tried) % self.count;
             self.tried += 1;
             let base = u32::from(self.pool.base) + (index << (32 - self.prefix));
-            let subnet = Subnet { base: Ipv4Addr::from(base), prefix: self.prefix };
+            let subnet = Subnet {
+                base: Ipv4Addr::from(base),
+                prefix: self.prefix,
+            };
             if !self.avoid.iter().any(|other| other.overlaps(&subnet)) {
                 return Some(subnet);
             }
@@ -88,7 +94,12 @@ impl Iterator for Candidates {
 /// FNV-1a over the run id and the key: stable between versions of the compiler, which `Hash` is not.
 fn hash(run: RunId, key: &NetworkKey) -> u32 {
     let mut state: u32 = 0x811c_9dc5;
-    for byte in run.as_u128().to_be_bytes().into_iter().chain(key.as_str().bytes()) {
+    for byte in run
+        .as_u128()
+        .to_be_bytes()
+        .into_iter()
+        .chain(key.as_str().bytes())
+    {
         state = (state ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
     state ^ (state >> 16)
@@ -107,7 +118,10 @@ pub fn host_routes(table: &str) -> Vec<Subnet> {
             let mask = u32::from_str_radix(fields.nth(5)?, 16).ok()?;
             // The kernel prints both in the byte order of the machine, here little-endian.
             let prefix = u8::try_from(mask.count_ones()).ok()?;
-            (prefix > 0).then(|| Subnet { base: Ipv4Addr::from(destination.to_le_bytes()), prefix })
+            (prefix > 0).then(|| Subnet {
+                base: Ipv4Addr::from(destination.to_le_bytes()),
+                prefix,
+            })
         })
         .collect()
 }
@@ -136,7 +150,13 @@ mod tests {
                      tun0\t0000E80A\t00000000\t0001\t0\t0\t0\t0000FFFF\n\
                      broken line\n";
         let routes = host_routes(table);
-        assert_eq!(routes, [Subnet { base: Ipv4Addr::new(10, 232, 0, 0), prefix: 16 }]);
+        assert_eq!(
+            routes,
+            [Subnet {
+                base: Ipv4Addr::new(10, 232, 0, 0),
+                prefix: 16
+            }]
+        );
         let key = NetworkKey::new("default");
         let count = Candidates::new(RunId::from_u128(7), &key, 28, DEFAULT_POOL, &routes).count();
         assert_eq!(count, 3 * 4096);

@@ -9,7 +9,9 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
     match action {
         Action::ObtainImage(index) => match plan.images.get(index.0) {
             Some(PlannedImage::Reference(reference)) => format!("obtain image `{reference}`"),
-            Some(PlannedImage::Build(spec)) => format!("build image from `{}`", spec.context.display()),
+            Some(PlannedImage::Build(spec)) => {
+                format!("build image from `{}`", spec.context.display())
+            }
             None => "obtain image".to_owned(),
         },
         Action::CreateNetwork(key) => match plan.networks.get(key) {
@@ -30,9 +32,22 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = format!("plan for project `{}`\n", plan.project);
     for (number, step) in plan.steps.iter().enumerate() {
-        let needs: Vec<String> = step.needs.iter().map(|need| need.step.0.to_string()).collect();
-        let after = if needs.is_empty() { String::new() } else { format!(" after {}", needs.join(", ")) };
-        let _ = writeln!(text, "{number:>3}  {}{after}  ({})", describe(plan, &step.action), step.cause);
+        let needs: Vec<String> = step
+            .needs
+            .iter()
+            .map(|need| need.step.0.to_string())
+            .collect();
+        let after = if needs.is_empty() {
+            String::new()
+        } else {
+            format!(" after {}", needs.join(", "))
+        };
+        let _ = writeln!(
+            text,
+            "{number:>3}  {}{after}  ({})",
+            describe(plan, &step.action),
+            step.cause
+        );
     }
     text
 }

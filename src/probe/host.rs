@@ -32,7 +32,12 @@ impl Prober for HostProber {
             match probe {
                 NetworkProbe::Tcp { ports } => tcp::attempt(address, ports).await,
                 NetworkProbe::Http { port, path, status } => {
-                    let wanted = http::Wanted { port: *port, path, status: *status, host: service };
+                    let wanted = http::Wanted {
+                        port: *port,
+                        path,
+                        status: *status,
+                        host: service,
+                    };
                     http::attempt(address, &wanted).await
                 }
                 NetworkProbe::Postgres { port } => postgres::attempt(address, *port).await,

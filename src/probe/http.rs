@@ -29,13 +29,20 @@ pub(super) async fn attempt(address: IpAddr, wanted: &Wanted<'_>) -> Result<(), 
         .map_err(|error| chain(&error))?;
     // The connection is driven beside the request and dropped with it.
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| chain(&error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| chain(&error))?;
         let status = response.status();
         let good = match wanted.status {
             Some(code) => status.as_u16() == code,
             None => status.is_success() || status.is_redirection(),
         };
-        if good { Ok(()) } else { Err(format!("status {}", status.as_u16())) }
+        if good {
+            Ok(())
+        } else {
+            Err(format!("status {}", status.as_u16()))
+        }
     };
     futures::pin_mut!(exchange, connection);
     match futures::future::select(exchange, connection).await {

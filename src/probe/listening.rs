@@ -21,11 +21,19 @@ pub fn judge(probe: &NetworkProbe, tables: &str) -> Result<(), String> {
         NetworkProbe::Http { port, .. } | NetworkProbe::Postgres { port } => vec![*port],
     };
     let listeners: Vec<(bool, u16)> = tables.lines().filter_map(listener).collect();
-    if listeners.iter().any(|(loopback, port)| !loopback && wanted.contains(port)) {
+    if listeners
+        .iter()
+        .any(|(loopback, port)| !loopback && wanted.contains(port))
+    {
         return Ok(());
     }
-    if let Some((_, port)) = listeners.iter().find(|(loopback, port)| *loopback && wanted.contains(port)) {
-        return Err(format!("port {port} is listened on, but on the loopback address only"));
+    if let Some((_, port)) = listeners
+        .iter()
+        .find(|(loopback, port)| *loopback && wanted.contains(port))
+    {
+        return Err(format!(
+            "port {port} is listened on, but on the loopback address only"
+        ));
     }
     Err("nothing listens on it".to_owned())
 }

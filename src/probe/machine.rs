@@ -48,7 +48,15 @@ impl Machine {
     /// network probe is made by a command in the container, and is as considerate as a healthcheck.
     #[must_use]
     pub const fn new(probe: Probe, deadline: Option<Duration>, by_exec: bool) -> Self {
-        Self { probe, deadline, by_exec, attempts: 0, last: None, resume_at: Duration::ZERO, passed: false }
+        Self {
+            probe,
+            deadline,
+            by_exec,
+            attempts: 0,
+            last: None,
+            resume_at: Duration::ZERO,
+            passed: false,
+        }
     }
 
     /// What to do, `elapsed` after the start of the container.
@@ -57,7 +65,9 @@ impl Machine {
         if self.passed {
             return Next::Passed;
         }
-        let left = self.deadline.map(|deadline| deadline.saturating_sub(elapsed));
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_sub(elapsed));
         // Even a deadline of no length gives one attempt: the answer may be there already.
         if left == Some(Duration::ZERO) && self.attempts > 0 {
             return Next::GaveUp;
@@ -83,7 +93,9 @@ impl Machine {
                 self.last = Some(reason);
                 let pause = match &self.probe {
                     Probe::Network(_) if self.by_exec => took.saturating_mul(3),
-                    Probe::Network(super::NetworkProbe::Tcp { .. }) => CONNECT_PAUSE.max(patient(elapsed)),
+                    Probe::Network(super::NetworkProbe::Tcp { .. }) => {
+                        CONNECT_PAUSE.max(patient(elapsed))
+                    }
                     Probe::Network(_) => REQUEST_PAUSE.max(patient(elapsed)),
                     // A command in the container competes with the server for the processor: at most a quarter of the
                     // time is spent in it, and never more seldom than the user asked for.
@@ -113,7 +125,10 @@ impl Machine {
         match &self.last {
             _ if self.passed => format!("{} passed", self.probe),
             None => format!("{}: {} attempt{plural}", self.probe, self.attempts),
-            Some(last) => format!("{}: {} attempt{plural}, last: {last}", self.probe, self.attempts),
+            Some(last) => format!(
+                "{}: {} attempt{plural}, last: {last}",
+                self.probe, self.attempts
+            ),
         }
     }
 }
@@ -131,7 +146,11 @@ mod tests {
     use crate::probe::{HealthcheckProbe, NetworkProbe};
 
     fn tcp(deadline: Option<Duration>) -> Machine {
-        Machine::new(Probe::Network(NetworkProbe::Tcp { ports: vec![1] }), deadline, false)
+        Machine::new(
+            Probe::Network(NetworkProbe::Tcp { ports: vec![1] }),
+            deadline,
+            false,
+        )
     }
 
     fn check(interval: u64) -> Probe {
@@ -148,9 +167,19 @@ mod tests {
     fn a_refused_connection_is_tried_again_after_three_milliseconds() {
         let mut machine = tcp(Some(Duration::from_secs(180)));
         assert_eq!(machine.next(Duration::ZERO), Next::Attempt(NETWORK_ATTEMPT));
-        machine.record(Duration::from_millis(1), Duration::from_millis(1), Err("refused".to_owned()));
-        assert_eq!(machine.next(Duration::from_millis(1)), Next::Wait(CONNECT_PAUSE));
-        assert_eq!(machine.next(Duration::from_millis(4)), Next::Attempt(NETWORK_ATTEMPT));
+        machine.record(
+            Duration::from_millis(1),
+            Duration::from_millis(1),
+            Err("refused".to_owned()),
+        );
+        assert_eq!(
+            machine.next(Duration::from_millis(1)),
+            Next::Wait(CONNECT_PAUSE)
+        );
+        assert_eq!(
+            machine.next(Duration::from_millis(4)),
+            Next::Attempt(NETWORK_ATTEMPT)
+        );
         machine.record(Duration::from_millis(5), Duration::from_millis(1), Ok(()));
         assert_eq!(machine.next(Duration::from_millis(5)), Next::Passed);
     }
@@ -158,11 +187,22 @@ mod tests {
     #[test]
     fn no_deadline_never_gives_up_and_zero_gives_one_attempt() {
         let mut patient = tcp(None);
-        patient.record(Duration::from_secs(86_400), Duration::ZERO, Err("refused".to_owned()));
+        patient.record(
+            Duration::from_secs(86_400),
+            Duration::ZERO,
+            Err("refused".to_owned()),
+        );
         assert_ne!(patient.next(Duration::from_secs(90_000)), Next::GaveUp);
         let mut hasty = tcp(Some(Duration::ZERO));
-        assert!(matches!(hasty.next(Duration::from_secs(1)), Next::Attempt(_)));
-        hasty.record(Duration::from_secs(1), Duration::ZERO, Err("refused".to_owned()));
+        assert!(matches!(
+            hasty.next(Duration::from_secs(1)),
+            Next::Attempt(_)
+        ));
+        hasty.record(
+            Duration::from_secs(1),
+            Duration::ZERO,
+            Err("refused".to_owned()),
+        );
         assert_eq!(hasty.next(Duration::from_secs(1)), Next::GaveUp);
     }
 

@@ -18,16 +18,27 @@ const LONGEST_ANSWER: usize = 4096;
 /// Sends a startup message and judges the first answer.
 pub(super) async fn attempt(address: IpAddr, port: u16) -> Result<(), String> {
     let mut stream = super::tcp::connect(address, port).await?;
-    stream.write_all(&startup_message()).await.map_err(|error| super::tcp::plain(&error))?;
+    stream
+        .write_all(&startup_message())
+        .await
+        .map_err(|error| super::tcp::plain(&error))?;
     let mut header = [0_u8; 5];
-    stream.read_exact(&mut header).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => "closed the connection without an answer".to_owned(),
-        _ => super::tcp::plain(&error),
-    })?;
+    stream
+        .read_exact(&mut header)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                "closed the connection without an answer".to_owned()
+            }
+            _ => super::tcp::plain(&error),
+        })?;
     let [kind, length @ ..] = header;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     let mut body = vec![0_u8; length.saturating_sub(4).min(LONGEST_ANSWER)];
-    stream.read_exact(&mut body).await.map_err(|error| super::tcp::plain(&error))?;
+    stream
+        .read_exact(&mut body)
+        .await
+        .map_err(|error| super::tcp::plain(&error))?;
     judge(kind, &body)
 }
 
@@ -56,7 +67,11 @@ fn judge(kind: u8, body: &[u8]) -> Result<(), String> {
     };
     let state = field(b'C');
     // Class 57P is operator intervention: 57P01 and 57P02 are shutdowns, 57P03 is "cannot connect now".
-    if state.starts_with("57P") { Err(field(b'M')) } else { Ok(()) }
+    if state.starts_with("57P") {
+        Err(field(b'M'))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +83,10 @@ mod tests {
         assert!(judge(b'R', &[]).is_ok());
         assert!(judge(b'E', b"SFATAL\0C28000\0Mrole does not exist\0\0").is_ok());
         let starting = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0";
-        assert_eq!(judge(b'E', starting), Err("the database system is starting up".to_owned()));
+        assert_eq!(
+            judge(b'E', starting),
+            Err("the database system is starting up".to_owned())
+        );
         assert!(judge(b'H', b"TTP/1.1 400").is_err());
     }
 }

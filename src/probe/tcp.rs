@@ -21,7 +21,9 @@ pub(super) async fn attempt(address: IpAddr, ports: &[u16]) -> Result<(), String
 
 /// Opens a connection, with the reason in plain words when there is none.
 pub(super) async fn connect(address: IpAddr, port: u16) -> Result<TcpStream, String> {
-    let stream = TcpStream::connect(SocketAddr::new(address, port)).await.map_err(|error| plain(&error))?;
+    let stream = TcpStream::connect(SocketAddr::new(address, port))
+        .await
+        .map_err(|error| plain(&error))?;
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
@@ -29,5 +31,8 @@ pub(super) async fn connect(address: IpAddr, port: u16) -> Result<TcpStream, Str
 /// The words of an I/O error without its number.
 pub(super) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string().to_lowercase();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

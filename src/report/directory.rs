@@ -36,7 +36,9 @@ pub enum DirectoryError {
         source: std::io::Error,
     },
     /// Another run writes there.
-    #[error("output directory `{0}` is in use by another run\nhint: give each run a directory of its own with `--out`")]
+    #[error(
+        "output directory `{0}` is in use by another run\nhint: give each run a directory of its own with `--out`"
+    )]
     InUse(PathBuf),
 }
 
@@ -50,14 +52,20 @@ impl OutputDirectory {
         match asked {
             Some(path) => Self::take(path.to_path_buf()),
             None => match Self::take(PathBuf::from(DEFAULT_DIRECTORY)) {
-                Err(DirectoryError::InUse(_)) => Self::take(PathBuf::from(format!("{DEFAULT_DIRECTORY}-{}", run.short()))),
+                Err(DirectoryError::InUse(_)) => Self::take(PathBuf::from(format!(
+                    "{DEFAULT_DIRECTORY}-{}",
+                    run.short()
+                ))),
                 taken => taken,
             },
         }
     }
 
     fn take(path: PathBuf) -> Result<Self, DirectoryError> {
-        let unusable = |source| DirectoryError::Unusable { path: path.clone(), source };
+        let unusable = |source| DirectoryError::Unusable {
+            path: path.clone(),
+            source,
+        };
         fs::create_dir_all(path.join(LOGS)).map_err(unusable)?;
         let lock = File::create(path.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
@@ -70,7 +78,10 @@ impl OutputDirectory {
         }
         for entry in fs::read_dir(path.join(LOGS)).map_err(unusable)? {
             let entry = entry.map_err(unusable)?.path();
-            if entry.extension().is_some_and(|extension| extension == "log") {
+            if entry
+                .extension()
+                .is_some_and(|extension| extension == "log")
+            {
                 remove_if_there(&entry).map_err(unusable)?;
             }
         }
@@ -86,15 +97,20 @@ impl OutputDirectory {
     /// Writes a file whole or not at all: readers never see a half.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new().prefix(".").suffix(name).tempfile_in(&self.path)?;
+            let mut file = tempfile::Builder::new()
+                .prefix(".")
+                .suffix(name)
+                .tempfile_in(&self.path)?;
             file.write_all(bytes)?;
             file.as_file().sync_data()?;
             // A temporary file is private; a report is for everybody who may read the directory.
             set_readable(file.as_file())?;
-            file.persist(self.path.join(name)).map_err(|error| error.error)?;
+            file.persist(self.path.join(name))
+                .map_err(|error| error.error)?;
             Ok(())
         };
-        write().map_err(|error| format!("cannot write `{}`: {error}", self.path.join(name).display()))
+        write()
+            .map_err(|error| format!("cannot write `{}`: {error}", self.path.join(name).display()))
     }
 }
 
@@ -127,7 +143,10 @@ mod tests {
         let first = OutputDirectory::take(path.clone()).expect("free");
         first.write("junit.xml", b"<testsuites/>").expect("written");
         fs::write(path.join("notes.txt"), "mine").expect("written");
-        assert!(matches!(OutputDirectory::take(path.clone()), Err(DirectoryError::InUse(_))));
+        assert!(matches!(
+            OutputDirectory::take(path.clone()),
+            Err(DirectoryError::InUse(_))
+        ));
         drop(first);
         let _second = OutputDirectory::take(path.clone()).expect("free again");
         assert!(!path.join("junit.xml").exists());

@@ -8,7 +8,12 @@ use std::time::SystemTime;
 use crate::junit::{self, EnvironmentCase, EnvironmentProblem, SuiteRecord, Summary};
 use crate::outcome::{Failure, Outcome};
 
-pub(super) fn document(project: &str, run: &str, started: SystemTime, outcome: &Outcome) -> Vec<u8> {
+pub(super) fn document(
+    project: &str,
+    run: &str,
+    started: SystemTime,
+    outcome: &Outcome,
+) -> Vec<u8> {
     junit::document(&Summary {
         project: project.to_owned(),
         run: run.to_owned(),
@@ -41,7 +46,12 @@ fn environment(outcome: &Outcome) -> Vec<EnvironmentCase> {
         })
         .collect();
     // A failure that belongs to no service's readiness has a case of its own.
-    let shown = |failure: &Failure| outcome.readiness.iter().any(|one| one.problem.as_ref() == Some(failure));
+    let shown = |failure: &Failure| {
+        outcome
+            .readiness
+            .iter()
+            .any(|one| one.problem.as_ref() == Some(failure))
+    };
     if let Some(failure) = outcome.failure.as_ref().filter(|failure| !shown(failure)) {
         cases.push(EnvironmentCase {
             name: "run".to_owned(),
@@ -50,8 +60,11 @@ fn environment(outcome: &Outcome) -> Vec<EnvironmentCase> {
         });
     }
     if let Some(report) = &outcome.teardown {
-        let left: Vec<String> =
-            report.left.iter().map(|leftover| format!("{}: {}", leftover.resource, leftover.reason)).collect();
+        let left: Vec<String> = report
+            .left
+            .iter()
+            .map(|leftover| format!("{}: {}", leftover.resource, leftover.reason))
+            .collect();
         cases.push(EnvironmentCase {
             name: "teardown".to_owned(),
             duration: report.duration,
@@ -70,5 +83,9 @@ fn problem(failure: &Failure) -> EnvironmentProblem {
     if let Some(hint) = &failure.hint {
         details = format!("{details}\nhint: {hint}").trim_start().to_owned();
     }
-    EnvironmentProblem { kind: failure.kind.to_owned(), message: failure.message.clone(), details }
+    EnvironmentProblem {
+        kind: failure.kind.to_owned(),
+        message: failure.message.clone(),
+        details,
+    }
 }

@@ -15,7 +15,10 @@ pub(super) struct ServiceLogs {
 
 impl ServiceLogs {
     pub(super) fn new(directory: &OutputDirectory) -> Self {
-        Self { directory: directory.path().join("logs"), files: BTreeMap::new() }
+        Self {
+            directory: directory.path().join("logs"),
+            files: BTreeMap::new(),
+        }
     }
 
     /// Service names are `[a-zA-Z0-9._-]+`, so they are safe as names of files.

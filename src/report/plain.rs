@@ -10,40 +10,95 @@ use crate::outcome::{Failure, SuiteResult};
 /// The lines that an event is worth; most steps of the plan are worth none.
 pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
     match event {
-        Event::RunStarted { run, project, version, services, suites } => vec![
+        Event::RunStarted {
+            run,
+            project,
+            version,
+            services,
+            suites,
+        } => vec![
             format!("envrun {version}, project `{project}`, run {run}"),
-            format!("{} services, {} of them suites", services.len(), suites.len()),
+            format!(
+                "{} services, {} of them suites",
+                services.len(),
+                suites.len()
+            ),
         ],
-        Event::EngineFound { product, version, api } => vec![format!("engine: {product} {version}, API {api}")],
+        Event::EngineFound {
+            product,
+            version,
+            api,
+        } => vec![format!("engine: {product} {version}, API {api}")],
         Event::Warning { message } => vec![format!("warning: {message}")],
-        Event::StepFinished { what, duration, .. } if what.starts_with("build") || duration.as_secs() >= 1 => {
+        Event::StepFinished { what, duration, .. }
+            if what.starts_with("build") || duration.as_secs() >= 1 =>
+        {
             vec![format!("{what}: done after {}", seconds(*duration))]
         }
         Event::StepStarted { .. } | Event::StepFinished { .. } => Vec::new(),
-        Event::ServiceStarted { service, host_ports } if host_ports.is_empty() => vec![format!("{service}: started")],
-        Event::ServiceStarted { service, host_ports } => {
-            vec![format!("{service}: started, published {}", host_ports.join(", "))]
+        Event::ServiceStarted {
+            service,
+            host_ports,
+        } if host_ports.is_empty() => vec![format!("{service}: started")],
+        Event::ServiceStarted {
+            service,
+            host_ports,
+        } => {
+            vec![format!(
+                "{service}: started, published {}",
+                host_ports.join(", ")
+            )]
         }
-        Event::ServiceReady { service, after, by, attempts } if *attempts > 0 => {
-            vec![format!("{service}: ready {} after its start ({by}, {attempts} attempts)", seconds(*after))]
+        Event::ServiceReady {
+            service,
+            after,
+            by,
+            attempts,
+        } if *attempts > 0 => {
+            vec![format!(
+                "{service}: ready {} after its start ({by}, {attempts} attempts)",
+                seconds(*after)
+            )]
         }
         Event::ServiceReady { service, by, .. } => vec![format!("{service}: ready ({by})")],
         Event::ServiceCompleted { service, after } => {
-            vec![format!("{service}: completed {} after its start", seconds(*after))]
+            vec![format!(
+                "{service}: completed {} after its start",
+                seconds(*after)
+            )]
         }
         Event::ServiceDied { service, exit } => vec![format!("{service}: {exit}")],
         Event::SuiteStarted { suite } => vec![format!("{suite}: suite started")],
-        Event::SuiteFinished { suite, result, duration, tests, failures, problems, output_tail, .. } => {
+        Event::SuiteFinished {
+            suite,
+            result,
+            duration,
+            tests,
+            failures,
+            problems,
+            output_tail,
+            ..
+        } => {
             let verdict = match result {
                 SuiteResult::Passed => format!("passed, {tests} tests"),
                 SuiteResult::Failed => format!("FAILED, {failures} of {tests} tests failed"),
                 SuiteResult::NotRun => "not run".to_owned(),
             };
-            let mut lines = vec![format!("{suite}: suite {verdict} in {}", seconds(*duration))];
-            lines.extend(problems.iter().map(|problem| format!("{suite}: {}", sanitise(problem))));
+            let mut lines = vec![format!(
+                "{suite}: suite {verdict} in {}",
+                seconds(*duration)
+            )];
+            lines.extend(
+                problems
+                    .iter()
+                    .map(|problem| format!("{suite}: {}", sanitise(problem))),
+            );
             tail(&mut lines, suite.as_str(), output_tail);
             if *result != SuiteResult::Passed {
-                lines.push(format!("{suite}: the whole output is in {}", log_path(directory, suite.as_str())));
+                lines.push(format!(
+                    "{suite}: the whole output is in {}",
+                    log_path(directory, suite.as_str())
+                ));
             }
             lines
         }
@@ -55,26 +110,46 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
                 "teardown: {} removed in {}, {}",
                 report.removed.len(),
                 seconds(report.duration),
-                if report.left.is_empty() { "nothing left".to_owned() } else { format!("{} LEFT", report.left.len()) },
+                if report.left.is_empty() {
+                    "nothing left".to_owned()
+                } else {
+                    format!("{} LEFT", report.left.len())
+                },
             )];
             for leftover in &report.left {
-                lines.push(format!("left: {}: {}", leftover.resource, sanitise(&leftover.reason)));
+                lines.push(format!(
+                    "left: {}: {}",
+                    leftover.resource,
+                    sanitise(&leftover.reason)
+                ));
             }
             lines
         }
-        Event::RunFinished { exit_code, duration } => {
-            vec![format!("exit code {exit_code} after {}, reports in {}", seconds(*duration), directory.display())]
+        Event::RunFinished {
+            exit_code,
+            duration,
+        } => {
+            vec![format!(
+                "exit code {exit_code} after {}, reports in {}",
+                seconds(*duration),
+                directory.display()
+            )]
         }
     }
 }
 
 fn aborted(failure: &Failure, directory: &Path) -> Vec<String> {
-    let mut lines: Vec<String> =
-        sanitise(&format!("error: {}", failure.message)).lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = sanitise(&format!("error: {}", failure.message))
+        .lines()
+        .map(str::to_owned)
+        .collect();
     if let Some(service) = &failure.service {
         tail(&mut lines, service.as_str(), &failure.log_tail);
         if !failure.log_tail.is_empty() {
-            lines.push(format!("{service}: the whole output is in {}", log_path(directory, service.as_str())));
+            lines.push(format!(
+                "{service}: the whole output is in {}",
+                log_path(directory, service.as_str())
+            ));
         }
     }
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
@@ -83,9 +158,17 @@ fn aborted(failure: &Failure, directory: &Path) -> Vec<String> {
 
 /// The last lines of a container's output, made harmless: it may hold anything.
 fn tail(lines: &mut Vec<String>, service: &str, output: &[String]) {
-    lines.extend(output.iter().map(|line| format!("{service} | {}", sanitise(line))));
+    lines.extend(
+        output
+            .iter()
+            .map(|line| format!("{service} | {}", sanitise(line))),
+    );
 }
 
 fn log_path(directory: &Path, service: &str) -> String {
-    directory.join("logs").join(format!("{service}.log")).display().to_string()
+    directory
+        .join("logs")
+        .join(format!("{service}.log"))
+        .display()
+        .to_string()
 }

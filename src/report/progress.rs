@@ -22,7 +22,11 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { lines: MultiProgress::new(), services: BTreeMap::new(), teardown: None }
+        Self {
+            lines: MultiProgress::new(),
+            services: BTreeMap::new(),
+            teardown: None,
+        }
     }
 
     /// Prints above the live lines.
@@ -47,14 +51,25 @@ impl Progress {
             }
             Event::ServiceStarted { service, .. } => self.set(service, "started, not ready yet"),
             Event::SuiteStarted { suite } => self.set(suite, "running"),
-            Event::ServiceReady { service, after, .. } => self.finish(service, format!("ready after {}", seconds(*after))),
+            Event::ServiceReady { service, after, .. } => {
+                self.finish(service, format!("ready after {}", seconds(*after)))
+            }
             Event::ServiceCompleted { service, after } => {
                 self.finish(service, format!("completed after {}", seconds(*after)));
             }
             Event::ServiceDied { service, exit } => self.finish(service, exit.to_string()),
-            Event::SuiteFinished { suite, result, duration, tests, failures, .. } => {
+            Event::SuiteFinished {
+                suite,
+                result,
+                duration,
+                tests,
+                failures,
+                ..
+            } => {
                 let message = match result {
-                    SuiteResult::Passed => format!("passed, {tests} tests in {}", seconds(*duration)),
+                    SuiteResult::Passed => {
+                        format!("passed, {tests} tests in {}", seconds(*duration))
+                    }
                     SuiteResult::Failed => format!("FAILED, {failures} of {tests} tests"),
                     SuiteResult::NotRun => "not run".to_owned(),
                 };
@@ -84,7 +99,9 @@ impl Progress {
     fn line(&self, name: &str) -> ProgressBar {
         let line = self.lines.add(ProgressBar::new_spinner());
         // The template is a constant; should it be wrong, indicatif's own is good enough.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<20} {elapsed:>5}  {msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {prefix:<20} {elapsed:>5}  {msg}")
+        {
             line.set_style(style.tick_chars("-\\|/ "));
         }
         line.set_prefix(name.to_owned());

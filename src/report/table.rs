@@ -22,13 +22,22 @@ fn word(result: SuiteResult) -> &'static str {
 
 /// One row a suite, then one line for the whole. Meaning never depends on colour.
 pub(super) fn render(summary: &VerdictSummary) -> String {
-    let width = summary.suites.iter().map(|row| row.suite.as_str().chars().count()).max().unwrap_or(0).max(5);
+    let width = summary
+        .suites
+        .iter()
+        .map(|row| row.suite.as_str().chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(5);
     let mut text = format!(
         "\n{:<width$}  {:<7}  {:>6}  {:>6}  {:>7}  {:>8}\n",
         "suite", "result", "tests", "failed", "skipped", "time"
     );
     for row in &summary.suites {
-        let count = |number: u64| row.tests.map_or_else(|| "-".to_owned(), |_| number.to_string());
+        let count = |number: u64| {
+            row.tests
+                .map_or_else(|| "-".to_owned(), |_| number.to_string())
+        };
         let _ = writeln!(
             text,
             "{:<width$}  {:<7}  {:>6}  {:>6}  {:>7}  {:>8}",
@@ -43,7 +52,11 @@ pub(super) fn render(summary: &VerdictSummary) -> String {
             let _ = writeln!(text, "{:<width$}  {}", "", sanitise(remark));
         }
     }
-    let passed = summary.suites.iter().filter(|row| row.result == SuiteResult::Passed).count();
+    let passed = summary
+        .suites
+        .iter()
+        .filter(|row| row.result == SuiteResult::Passed)
+        .count();
     let tests: u64 = summary.suites.iter().filter_map(|row| row.tests).sum();
     let verdict = if summary.passed { "passed" } else { "FAILED" };
     let total = summary.suites.len();
@@ -78,7 +91,13 @@ mod tests {
             suites: vec![
                 row("integration", SuiteResult::Passed, Some(17), 0, None),
                 row("unit", SuiteResult::Failed, Some(31), 2, None),
-                row("e2e", SuiteResult::NotRun, None, 0, Some("suite `e2e` never started: db\u{1b}[31m died")),
+                row(
+                    "e2e",
+                    SuiteResult::NotRun,
+                    None,
+                    0,
+                    Some("suite `e2e` never started: db\u{1b}[31m died"),
+                ),
             ],
             failure: None,
             duration: Duration::from_secs(5),

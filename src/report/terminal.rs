@@ -32,7 +32,11 @@ impl Style {
     pub fn detect() -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
         let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
-        if std::io::stderr().is_terminal() && !dumb && !ci { Self::Live } else { Self::Plain }
+        if std::io::stderr().is_terminal() && !dumb && !ci {
+            Self::Live
+        } else {
+            Self::Plain
+        }
     }
 }
 

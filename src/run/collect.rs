@@ -33,7 +33,10 @@ pub(super) enum CollectError {
     #[error("cannot spool the archive: {0}")]
     Spool(std::io::Error),
     #[error("the archive of `{path}` is damaged: {source}")]
-    Archive { path: String, source: std::io::Error },
+    Archive {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("`{path}` is larger than {limit} bytes")]
     TooLarge { path: String, limit: u64 },
     #[error("`{0}` is no valid glob")]
@@ -50,19 +53,32 @@ pub(super) async fn reports(
     globs: &[String],
 ) -> Result<Vec<CollectedReport>, CollectError> {
     let matcher = matcher(working_dir, globs)?;
-    let directories: BTreeSet<PathBuf> = globs.iter().map(|glob| literal_directory(working_dir, glob)).collect();
+    let directories: BTreeSet<PathBuf> = globs
+        .iter()
+        .map(|glob| literal_directory(working_dir, glob))
+        .collect();
     let mut collected: Vec<CollectedReport> = Vec::new();
     for directory in &directories {
         // A directory inside another one of the list is in that one's archive already.
-        if directories.iter().any(|other| other != directory && directory.starts_with(other)) {
+        if directories
+            .iter()
+            .any(|other| other != directory && directory.starts_with(other))
+        {
             continue;
         }
         let path = directory.to_string_lossy().into_owned();
-        let Some(spool) = spool(engine, container, &path).await? else { continue };
+        let Some(spool) = spool(engine, container, &path).await? else {
+            continue;
+        };
         let matcher = matcher.clone();
-        let parent = directory.parent().map(Path::to_path_buf).unwrap_or_default();
-        let found = tokio::task::spawn_blocking(move || unpack(spool, &parent, &path, &matcher)).await;
-        collected.extend(found.map_err(|error| CollectError::Spool(std::io::Error::other(error)))??);
+        let parent = directory
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap_or_default();
+        let found =
+            tokio::task::spawn_blocking(move || unpack(spool, &parent, &path, &matcher)).await;
+        collected
+            .extend(found.map_err(|error| CollectError::Spool(std::io::Error::other(error)))??);
     }
     collected.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(collected)
@@ -74,14 +90,19 @@ async fn spool(
     container: &ContainerId,
     path: &str,
 ) -> Result<Option<std::fs::File>, CollectError> {
-    let Some(mut archive) = engine.read_archive(container, path).await? else { return Ok(None) };
+    let Some(mut archive) = engine.read_archive(container, path).await? else {
+        return Ok(None);
+    };
     let mut file = tempfile::tempfile().map_err(CollectError::Spool)?;
     let mut size = 0_u64;
     while let Some(chunk) = archive.next().await {
         let chunk = chunk?;
         size = size.saturating_add(chunk.len() as u64);
         if size > LARGEST_ARCHIVE {
-            return Err(CollectError::TooLarge { path: path.to_owned(), limit: LARGEST_ARCHIVE });
+            return Err(CollectError::TooLarge {
+                path: path.to_owned(),
+                limit: LARGEST_ARCHIVE,
+            });
         }
         file.write_all(&chunk).map_err(CollectError::Spool)?;
     }
@@ -95,7 +116,10 @@ fn unpack(
     path: &str,
     matcher: &GlobSet,
 ) -> Result<Vec<CollectedReport>, CollectError> {
-    let damaged = |source| CollectError::Archive { path: path.to_owned(), source };
+    let damaged = |source| CollectError::Archive {
+        path: path.to_owned(),
+        source,
+    };
     let mut collected = Vec::new();
     let mut archive = tar::Archive::new(std::io::BufReader::new(file));
     for entry in archive.entries().map_err(damaged)? {
@@ -104,7 +128,10 @@ fn unpack(
             continue;
         }
         let inner = entry.path().map_err(damaged)?.into_owned();
-        if inner.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        if inner
+            .components()
+            .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+        {
             continue;
         }
         let full = normal(&parent.join(inner));
@@ -113,7 +140,10 @@ fn unpack(
         }
         let name = full.to_string_lossy().into_owned();
         if entry.size() > LARGEST_REPORT {
-            return Err(CollectError::TooLarge { path: name, limit: LARGEST_REPORT });
+            return Err(CollectError::TooLarge {
+                path: name,
+                limit: LARGEST_REPORT,
+            });
         }
         if collected.len() == MOST_REPORTS {
             return Err(CollectError::TooMany);
@@ -127,17 +157,26 @@ fn unpack(
 
 fn matcher(working_dir: &str, globs: &[String]) -> Result<GlobSet, CollectError> {
     let mut set = GlobSetBuilder::new();
-    let root = normal(Path::new(if working_dir.is_empty() { "/" } else { working_dir }));
+    let root = normal(Path::new(if working_dir.is_empty() {
+        "/"
+    } else {
+        working_dir
+    }));
     for glob in globs {
         // The directory is literal, whatever characters it holds.
-        let pattern = format!("{}/{}", globset::escape(root.to_string_lossy().trim_end_matches('/')), plain(glob));
+        let pattern = format!(
+            "{}/{}",
+            globset::escape(root.to_string_lossy().trim_end_matches('/')),
+            plain(glob)
+        );
         let glob = GlobBuilder::new(&pattern)
             .literal_separator(true)
             .build()
             .map_err(|_| CollectError::Glob(glob.clone()))?;
         set.add(glob);
     }
-    set.build().map_err(|error| CollectError::Glob(error.to_string()))
+    set.build()
+        .map_err(|error| CollectError::Glob(error.to_string()))
 }
 
 /// The directory above the first wildcard of a glob.
@@ -160,7 +199,9 @@ fn plain(glob: &str) -> &str {
 
 /// The path without `.` and doubled separators.
 fn normal(path: &Path) -> PathBuf {
-    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
+    path.components()
+        .filter(|part| !matches!(part, Component::CurDir))
+        .collect()
 }
 
 #[cfg(test)]
@@ -169,7 +210,11 @@ mod tests {
 
     #[test]
     fn the_archive_is_taken_above_the_first_wildcard() {
-        let directory = |glob| literal_directory("/app", glob).to_string_lossy().into_owned();
+        let directory = |glob| {
+            literal_directory("/app", glob)
+                .to_string_lossy()
+                .into_owned()
+        };
         assert_eq!(directory("reports/*.xml"), "/app/reports");
         assert_eq!(directory("./reports/unit.xml"), "/app/reports");
         assert_eq!(directory("target/**/TEST-*.xml"), "/app/target");

@@ -9,13 +9,19 @@ use std::time::{Duration, SystemTime};
 use super::effect::{Effect, Input, ProbeTask, Timer, Work};
 use super::verdict;
 use crate::config::model::Role;
-use crate::engine::{Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, NetworkAddress, Subnet};
+use crate::engine::{
+    Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, NetworkAddress,
+    Subnet,
+};
 use crate::event::Event;
 use crate::exit_code::Signal;
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome, Readiness};
 use crate::plan::subnet::Candidates;
-use crate::plan::{Action, ImageIndex, Plan, PlannedImage, PlannedNetwork, PlannedService, StepId, container, readiness};
+use crate::plan::{
+    Action, ImageIndex, Plan, PlannedImage, PlannedNetwork, PlannedService, StepId, container,
+    readiness,
+};
 
 /// What the run is given besides the plan.
 #[derive(Debug, Clone)]
@@ -87,7 +93,11 @@ impl Dispatcher {
     /// A dispatcher at the beginning of a run.
     #[must_use]
     pub fn new(plan: Plan, settings: Settings, started: SystemTime) -> Self {
-        let services = plan.services.keys().map(|name| (name.clone(), ServiceState::default())).collect();
+        let services = plan
+            .services
+            .keys()
+            .map(|name| (name.clone(), ServiceState::default()))
+            .collect();
         Self {
             progress: vec![Progress::Pending; plan.steps.len()],
             plan,
@@ -138,11 +148,31 @@ impl Dispatcher {
             Input::StepDone { step } => self.step_done(now, step),
             Input::ContainerCreated { step, id } => self.container_created(now, step, id),
             Input::Started { step, facts } => self.started(now, step, facts),
-            Input::Failed { step, error, log_tail } => self.failed(now, step, &error, log_tail),
-            Input::Ready { service, by, attempts } => self.ready(now, &service, by, attempts),
-            Input::NotReady { service, summary, log_tail } => self.not_ready(now, &service, &summary, log_tail),
-            Input::Exited { service, exit, log_tail } => self.exited(now, &service, exit, log_tail),
-            Input::Collected { suite, reports, problem } => {
+            Input::Failed {
+                step,
+                error,
+                log_tail,
+            } => self.failed(now, step, &error, log_tail),
+            Input::Ready {
+                service,
+                by,
+                attempts,
+            } => self.ready(now, &service, by, attempts),
+            Input::NotReady {
+                service,
+                summary,
+                log_tail,
+            } => self.not_ready(now, &service, &summary, log_tail),
+            Input::Exited {
+                service,
+                exit,
+                log_tail,
+            } => self.exited(now, &service, exit, log_tail),
+            Input::Collected {
+                suite,
+                reports,
+                problem,
+            } => {
                 verdict::judge_suite(self, now, &suite, reports, problem);
             }
             Input::EngineLost(error) => self.abort(now, verdict::engine_lost(&error)),
@@ -165,7 +195,11 @@ impl Dispatcher {
 
     fn begin(&mut self) {
         let services = self.plan.services.keys().cloned().collect();
-        let suites = self.plan.suites().map(|planned| planned.service.name.clone()).collect();
+        let suites = self
+            .plan
+            .suites()
+            .map(|planned| planned.service.name.clone())
+            .collect();
         self.report(Event::RunStarted {
             run: self.plan.run,
             project: self.plan.project.clone(),
@@ -187,7 +221,11 @@ impl Dispatcher {
             version: capabilities.version,
             api: format!("{major}.{minor}"),
         });
-        let builds = self.plan.images.iter().any(|image| matches!(image, PlannedImage::Build(_)));
+        let builds = self
+            .plan
+            .images
+            .iter()
+            .any(|image| matches!(image, PlannedImage::Build(_)));
         if builds && (major, minor) < BUILDKIT_API {
             self.abort(now, verdict::engine_too_old((major, minor), BUILDKIT_API));
         }
@@ -211,24 +249,30 @@ impl Dispatcher {
                 .iter()
                 .zip(progress)
                 .filter(|(step, progress)| {
-                    matches!(step.action, Action::StartContainer(_)) && **progress == Progress::Running
+                    matches!(step.action, Action::StartContainer(_))
+                        && **progress == Progress::Running
                 })
                 .count()
         };
         for step in ready {
             let is_start = matches!(self.plan.steps[step.0].action, Action::StartContainer(_));
-            if !is_start || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1) {
+            if !is_start
+                || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1)
+            {
                 self.begin_step(now, step);
             }
         }
     }
 
     fn may_begin(&self, step: StepId) -> bool {
-        self.plan.steps[step.0].needs.iter().all(|need| match self.progress[need.step.0] {
-            Progress::Done => true,
-            Progress::Failed => !need.success,
-            Progress::Pending | Progress::Running => false,
-        })
+        self.plan.steps[step.0]
+            .needs
+            .iter()
+            .all(|need| match self.progress[need.step.0] {
+                Progress::Done => true,
+                Progress::Failed => !need.success,
+                Progress::Pending | Progress::Running => false,
+            })
     }
 
     /// Whether a step waits, directly or not, for the success of a suite that has failed.
@@ -250,7 +294,11 @@ impl Dispatcher {
     }
 
     pub(super) fn step_of(&self, action: &Action) -> Option<StepId> {
-        self.plan.steps.iter().position(|step| step.action == *action).map(StepId)
+        self.plan
+            .steps
+            .iter()
+            .position(|step| step.action == *action)
+            .map(StepId)
     }
 
     fn begin_step(&mut self, now: Duration, id: StepId) {
@@ -283,12 +331,21 @@ impl Dispatcher {
             Action::ConnectNetwork(name, key) => {
                 let endpoint = container::endpoint(&self.plan.services[name], key);
                 match (self.networks.get(key).cloned(), self.container(name)) {
-                    (Some(network), Some(container)) => Work::Connect { network, container, endpoint },
-                    _ => return self.bug(now, &format!("`{name}` or network `{key}` is not known")),
+                    (Some(network), Some(container)) => Work::Connect {
+                        network,
+                        container,
+                        endpoint,
+                    },
+                    _ => {
+                        return self.bug(now, &format!("`{name}` or network `{key}` is not known"));
+                    }
                 }
             }
             Action::StartContainer(name) => match self.container(name) {
-                Some(container) => Work::Start { service: name.clone(), container },
+                Some(container) => Work::Start {
+                    service: name.clone(),
+                    container,
+                },
                 None => return self.bug(now, &format!("the container of `{name}` is not known")),
             },
             Action::AwaitReady(name) => return self.begin_wait(now, &name.clone()),
@@ -299,13 +356,23 @@ impl Dispatcher {
     }
 
     fn container(&self, name: &ServiceName) -> Option<ContainerId> {
-        self.services.get(name).and_then(|state| state.container.clone())
+        self.services
+            .get(name)
+            .and_then(|state| state.container.clone())
     }
 
     /// Creates a network on the next subnet of its candidates.
-    fn begin_network(&mut self, now: Duration, id: StepId, key: &NetworkKey, refusal: Option<&EngineError>) {
+    fn begin_network(
+        &mut self,
+        now: Duration,
+        id: StepId,
+        key: &NetworkKey,
+        refusal: Option<&EngineError>,
+    ) {
         match self.plan.networks.get(key).cloned() {
-            Some(PlannedNetwork::External(name)) => self.effect(Effect::Perform(id, Work::FindNetwork(name))),
+            Some(PlannedNetwork::External(name)) => {
+                self.effect(Effect::Perform(id, Work::FindNetwork(name)))
+            }
             Some(PlannedNetwork::Owned { mut spec, prefix }) => {
                 let settings = &self.settings;
                 let (candidates, chosen) = self.subnets.entry(key.clone()).or_insert_with(|| {
@@ -318,9 +385,15 @@ impl Dispatcher {
                     );
                     (candidates, None)
                 });
-                *chosen = if candidates.tried() < settings.subnet_attempts { candidates.next() } else { None };
+                *chosen = if candidates.tried() < settings.subnet_attempts {
+                    candidates.next()
+                } else {
+                    None
+                };
                 if chosen.is_none() {
-                    let last = refusal.map(|error| format!(", last answer: {}", error.message)).unwrap_or_default();
+                    let last = refusal
+                        .map(|error| format!(", last answer: {}", error.message))
+                        .unwrap_or_default();
                     let failure = Failure {
                         class: FailureClass::Engine,
                         kind: "AddressPoolExhausted",
@@ -331,7 +404,10 @@ impl Dispatcher {
                             candidates.tried(),
                         ),
                         log_tail: Vec::new(),
-                        hint: Some("remove networks that are no longer used, or choose another pool".to_owned()),
+                        hint: Some(
+                            "remove networks that are no longer used, or choose another pool"
+                                .to_owned(),
+                        ),
                     };
                     return self.abort(now, failure);
                 }
@@ -389,7 +465,11 @@ impl Dispatcher {
         self.progress[id.0] = Progress::Done;
         let duration = now.saturating_sub(self.begun.get(&id).copied().unwrap_or(now));
         let what = self.plan.describe(&self.plan.steps[id.0].action);
-        self.report(Event::StepFinished { step: id.0, what, duration });
+        self.report(Event::StepFinished {
+            step: id.0,
+            what,
+            duration,
+        });
     }
 
     fn image_obtained(&mut self, now: Duration, step: StepId, facts: ImageFacts) {
@@ -433,22 +513,37 @@ impl Dispatcher {
                 if let Some(limit) = timeout.filter(|limit| !limit.is_zero()) {
                     self.effect(Effect::StartTimer(Timer::Suite(name.clone()), limit));
                 }
-                self.report(Event::SuiteStarted { suite: name.clone() });
+                self.report(Event::SuiteStarted {
+                    suite: name.clone(),
+                });
             }
-            None => self.report(Event::ServiceStarted { service: name.clone(), host_ports }),
+            None => self.report(Event::ServiceStarted {
+                service: name.clone(),
+                host_ports,
+            }),
         }
         if let Some(container) = container {
-            self.effect(Effect::Watch { service: name, container });
+            self.effect(Effect::Watch {
+                service: name,
+                container,
+            });
         }
     }
 
     fn ready(&mut self, now: Duration, name: &ServiceName, by: String, attempts: u32) {
-        let Some(step) = self.step_of(&Action::AwaitReady(name.clone())) else { return };
+        let Some(step) = self.step_of(&Action::AwaitReady(name.clone())) else {
+            return;
+        };
         if self.progress[step.0] != Progress::Running {
             return;
         }
         let after = self.settle(now, name, None);
-        self.report(Event::ServiceReady { service: name.clone(), after, by, attempts });
+        self.report(Event::ServiceReady {
+            service: name.clone(),
+            after,
+            by,
+            attempts,
+        });
         self.step_done(now, step);
     }
 
@@ -458,12 +553,22 @@ impl Dispatcher {
         let after = now.saturating_sub(state.started_at.unwrap_or(now));
         if state.settled_at.is_none() || problem.is_some() {
             state.settled_at = Some(now);
-            self.outcome.readiness.push(Readiness { service: name.clone(), duration: after, problem });
+            self.outcome.readiness.push(Readiness {
+                service: name.clone(),
+                duration: after,
+                problem,
+            });
         }
         after
     }
 
-    fn not_ready(&mut self, now: Duration, name: &ServiceName, summary: &str, log_tail: Vec<String>) {
+    fn not_ready(
+        &mut self,
+        now: Duration,
+        name: &ServiceName,
+        summary: &str,
+        log_tail: Vec<String>,
+    ) {
         let state = self.services.get(name);
         let started = state.and_then(|state| state.started_at).unwrap_or(now);
         let reason = state
@@ -488,7 +593,9 @@ impl Dispatcher {
     }
 
     fn exited(&mut self, now: Duration, name: &ServiceName, exit: Exit, log_tail: Vec<String>) {
-        let Some(planned) = self.plan.services.get(name).cloned() else { return };
+        let Some(planned) = self.plan.services.get(name).cloned() else {
+            return;
+        };
         self.services.entry(name.clone()).or_default().exit = Some(exit.clone());
         match planned.service.role {
             Role::Suite => verdict::suite_exited(self, now, &planned, log_tail),
@@ -496,7 +603,13 @@ impl Dispatcher {
         }
     }
 
-    fn service_exited(&mut self, now: Duration, planned: &PlannedService, exit: Exit, log_tail: Vec<String>) {
+    fn service_exited(
+        &mut self,
+        now: Duration,
+        planned: &PlannedService,
+        exit: Exit,
+        log_tail: Vec<String>,
+    ) {
         let name = &planned.service.name;
         let is_job = planned.service.role == Role::Job;
         let state = &self.services[name];
@@ -509,8 +622,14 @@ impl Dispatcher {
         if exit.code == Some(0) && (is_job || !declared) {
             self.effect(Effect::StopProbe(name.clone()));
             let after = self.settle(now, name, None);
-            self.report(Event::ServiceCompleted { service: name.clone(), after });
-            for action in [Action::AwaitReady(name.clone()), Action::AwaitCompleted(name.clone())] {
+            self.report(Event::ServiceCompleted {
+                service: name.clone(),
+                after,
+            });
+            for action in [
+                Action::AwaitReady(name.clone()),
+                Action::AwaitCompleted(name.clone()),
+            ] {
                 if let Some(step) = self.step_of(&action)
                     && matches!(self.progress[step.0], Progress::Pending | Progress::Running)
                 {
@@ -519,13 +638,24 @@ impl Dispatcher {
             }
             return;
         }
-        self.report(Event::ServiceDied { service: name.clone(), exit: exit.clone() });
+        self.report(Event::ServiceDied {
+            service: name.clone(),
+            exit: exit.clone(),
+        });
         let (kind, message) = match (is_job, was_ready) {
             (true, _) => ("JobFailed", format!("job `{name}` {exit}")),
-            (false, false) => ("Died", format!("service `{name}` {exit} before it was ready")),
-            (false, true) => ("Died", format!("service `{name}` {exit} while the run was going on")),
+            (false, false) => (
+                "Died",
+                format!("service `{name}` {exit} before it was ready"),
+            ),
+            (false, true) => (
+                "Died",
+                format!("service `{name}` {exit} while the run was going on"),
+            ),
         };
-        let hint = exit.oom_killed.then(|| format!("raise `mem_limit` of `{name}`, or give the engine's host more memory"));
+        let hint = exit.oom_killed.then(|| {
+            format!("raise `mem_limit` of `{name}`, or give the engine's host more memory")
+        });
         let failure = Failure {
             class: FailureClass::Environment,
             kind,
@@ -567,7 +697,10 @@ impl Dispatcher {
                     && let Some(container) = state.container.clone()
                 {
                     state.timed_out = true;
-                    self.effect(Effect::Kill { service: name, container });
+                    self.effect(Effect::Kill {
+                        service: name,
+                        container,
+                    });
                 }
             }
         }
@@ -597,7 +730,9 @@ impl Dispatcher {
         if self.phase != Phase::Running {
             return;
         }
-        self.report(Event::RunAborted { failure: failure.clone() });
+        self.report(Event::RunAborted {
+            failure: failure.clone(),
+        });
         self.outcome.failure = Some(failure);
         verdict::conclude(self, now);
         self.phase = Phase::TearingDown;
@@ -634,7 +769,10 @@ impl Dispatcher {
     /// Where the reports of a suite are read from: its container, and the working directory in it.
     pub(super) fn collection_of(&self, name: &ServiceName) -> Option<(ContainerId, String)> {
         let state = self.services.get(name)?;
-        Some((state.container.clone()?, state.facts.as_ref()?.working_dir.clone()))
+        Some((
+            state.container.clone()?,
+            state.facts.as_ref()?.working_dir.clone(),
+        ))
     }
 
     /// When a suite started, on the wall clock.
@@ -645,14 +783,21 @@ impl Dispatcher {
 
     /// From the start of a suite to its end, or to now.
     pub(super) fn suite_duration(&self, now: Duration, name: &ServiceName) -> Duration {
-        let Some(state) = self.services.get(name) else { return Duration::ZERO };
+        let Some(state) = self.services.get(name) else {
+            return Duration::ZERO;
+        };
         let end = state.ended.as_ref().map_or(now, |(end, _)| *end);
-        state.started_at.map_or(Duration::ZERO, |started| end.saturating_sub(started))
+        state
+            .started_at
+            .map_or(Duration::ZERO, |started| end.saturating_sub(started))
     }
 
     /// The last output of a suite.
     pub(super) fn suite_tail(&self, name: &ServiceName) -> Vec<String> {
-        let ended = self.services.get(name).and_then(|state| state.ended.as_ref());
+        let ended = self
+            .services
+            .get(name)
+            .and_then(|state| state.ended.as_ref());
         ended.map(|(_, tail)| tail.clone()).unwrap_or_default()
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, Exit, ImageFacts, NetworkAddress, NetworkSpec,
-    VolumeSpec,
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, Exit,
+    ImageFacts, NetworkAddress, NetworkSpec, VolumeSpec,
 };
 use crate::event::Event;
 use crate::exit_code::Signal;

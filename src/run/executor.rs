@@ -49,8 +49,14 @@ impl Shared {
     }
 
     fn fail(&self, step: StepId, error: EngineError, service: Option<&ServiceName>) {
-        let log_tail = service.map(|name| self.tails.tail(name)).unwrap_or_default();
-        self.send(Input::Failed { step, error, log_tail });
+        let log_tail = service
+            .map(|name| self.tails.tail(name))
+            .unwrap_or_default();
+        self.send(Input::Failed {
+            step,
+            error,
+            log_tail,
+        });
     }
 }
 
@@ -74,7 +80,11 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    pub(super) fn new(wiring: Wiring, inputs: mpsc::UnboundedSender<Input>, begun: Instant) -> Self {
+    pub(super) fn new(
+        wiring: Wiring,
+        inputs: mpsc::UnboundedSender<Input>,
+        begun: Instant,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 engine: Arc::clone(&wiring.engine),
@@ -94,7 +104,10 @@ impl Executor {
     /// Performs one effect. Only the writing of reports is waited for.
     pub(super) async fn perform(&mut self, effect: Effect, outcome: &Outcome) -> Flow {
         match effect {
-            Effect::Report(event) => self.shared.recorder.event(self.shared.begun.elapsed(), event),
+            Effect::Report(event) => self
+                .shared
+                .recorder
+                .event(self.shared.begun.elapsed(), event),
             Effect::Describe => {
                 let shared = Arc::clone(&self.shared);
                 self.spawn_droppable(
@@ -110,8 +123,11 @@ impl Executor {
             Effect::Perform(step, work) => self.work(step, work),
             Effect::Probe(task) => {
                 let service = task.service.clone();
-                let probing =
-                    readying::until_ready(Arc::clone(&self.shared), Arc::clone(&self.wiring.prober), *task);
+                let probing = readying::until_ready(
+                    Arc::clone(&self.shared),
+                    Arc::clone(&self.wiring.prober),
+                    *task,
+                );
                 let handle = self.spawn_droppable(probing.boxed());
                 self.probes.insert(service, handle);
             }
@@ -124,21 +140,39 @@ impl Executor {
                 let drained = self.drained.remove(&service);
                 self.spawn(watch(Arc::clone(&self.shared), service, container, drained).boxed());
             }
-            Effect::Kill { service: _, container } => {
+            Effect::Kill {
+                service: _,
+                container,
+            } => {
                 let engine = Arc::clone(&self.shared.engine);
                 // The end of the container is what counts; a kill that fails finds it ended or gone.
                 self.spawn(async move { drop(engine.kill_container(&container).await) }.boxed());
             }
-            Effect::Collect { suite, container, working_dir, globs } => {
+            Effect::Collect {
+                suite,
+                container,
+                working_dir,
+                globs,
+            } => {
                 let shared = Arc::clone(&self.shared);
                 self.spawn_droppable(
                     async move {
-                        let (reports, problem) =
-                            match collect::reports(&shared.engine, &container, &working_dir, &globs).await {
-                                Ok(reports) => (reports, None),
-                                Err(error) => (Vec::new(), Some(error.to_string())),
-                            };
-                        shared.send(Input::Collected { suite, reports, problem });
+                        let (reports, problem) = match collect::reports(
+                            &shared.engine,
+                            &container,
+                            &working_dir,
+                            &globs,
+                        )
+                        .await
+                        {
+                            Ok(reports) => (reports, None),
+                            Err(error) => (Vec::new(), Some(error.to_string())),
+                        };
+                        shared.send(Input::Collected {
+                            suite,
+                            reports,
+                            problem,
+                        });
                     }
                     .boxed(),
                 );
@@ -187,7 +221,11 @@ impl Executor {
     fn spawn_droppable(&mut self, task: BoxFuture<'static, ()>) -> AbortHandle {
         let (handle, registration) = AbortHandle::new_pair();
         self.droppable.push(handle.clone());
-        self.spawn(Abortable::new(task, registration).map(|_aborted| ()).boxed());
+        self.spawn(
+            Abortable::new(task, registration)
+                .map(|_aborted| ())
+                .boxed(),
+        );
         handle
     }
 
@@ -218,7 +256,9 @@ impl Executor {
                                 intent.settle();
                                 shared.send(Input::ImageObtained { step, facts });
                             }
-                            Err(error) => shared.fail(step, settle_unless_lost(intent, error), None),
+                            Err(error) => {
+                                shared.fail(step, settle_unless_lost(intent, error), None)
+                            }
                         }
                     }
                     .boxed(),
@@ -233,7 +273,9 @@ impl Executor {
                                 intent.settle();
                                 shared.send(Input::NetworkCreated { step, id });
                             }
-                            Err(error) => shared.fail(step, settle_unless_lost(intent, error), None),
+                            Err(error) => {
+                                shared.fail(step, settle_unless_lost(intent, error), None)
+                            }
                         }
                     }
                     .boxed(),
@@ -260,7 +302,9 @@ impl Executor {
                                 intent.settle();
                                 shared.send(Input::StepDone { step });
                             }
-                            Err(error) => shared.fail(step, settle_unless_lost(intent, error), None),
+                            Err(error) => {
+                                shared.fail(step, settle_unless_lost(intent, error), None)
+                            }
                         }
                     }
                     .boxed(),
@@ -275,15 +319,25 @@ impl Executor {
                                 intent.settle();
                                 shared.send(Input::ContainerCreated { step, id });
                             }
-                            Err(error) => shared.fail(step, settle_unless_lost(intent, error), None),
+                            Err(error) => {
+                                shared.fail(step, settle_unless_lost(intent, error), None)
+                            }
                         }
                     }
                     .boxed(),
                 );
             }
-            Work::Connect { network, container, endpoint } => self.spawn(
+            Work::Connect {
+                network,
+                container,
+                endpoint,
+            } => self.spawn(
                 async move {
-                    match shared.engine.connect_network(&network, &container, &endpoint).await {
+                    match shared
+                        .engine
+                        .connect_network(&network, &container, &endpoint)
+                        .await
+                    {
                         Ok(()) => shared.send(Input::StepDone { step }),
                         Err(error) => shared.fail(step, error, None),
                     }
@@ -302,8 +356,12 @@ impl Executor {
     fn intend(&self, kind: ResourceKind, name: &str) -> super::ledger::Intent {
         let (intent, problem) = self.wiring.ledger.intend(kind, name);
         if let Some(problem) = problem {
-            let message = format!("the watchdog is gone ({problem}): if envrun is killed, `envrun gc` has to clean up");
-            self.shared.recorder.event(self.shared.begun.elapsed(), Event::Warning { message });
+            let message = format!(
+                "the watchdog is gone ({problem}): if envrun is killed, `envrun gc` has to clean up"
+            );
+            self.shared
+                .recorder
+                .event(self.shared.begun.elapsed(), Event::Warning { message });
         }
         intent
     }
@@ -321,11 +379,15 @@ fn missing_network(name: &str) -> EngineError {
     EngineError {
         attempt: format!("find network `{name}`"),
         kind: FailureKind::NotFound,
-        message: "the file declares it as `external`, and the engine has none of this name".to_owned(),
+        message: "the file declares it as `external`, and the engine has none of this name"
+            .to_owned(),
     }
 }
 
-async fn obtain_image(shared: &Shared, reference: &str) -> Result<crate::engine::ImageFacts, EngineError> {
+async fn obtain_image(
+    shared: &Shared,
+    reference: &str,
+) -> Result<crate::engine::ImageFacts, EngineError> {
     if let Some(facts) = shared.engine.inspect_image(reference).await? {
         return Ok(facts);
     }
@@ -333,12 +395,19 @@ async fn obtain_image(shared: &Shared, reference: &str) -> Result<crate::engine:
     inspect(shared, reference).await
 }
 
-async fn inspect(shared: &Shared, reference: &str) -> Result<crate::engine::ImageFacts, EngineError> {
-    shared.engine.inspect_image(reference).await?.ok_or_else(|| EngineError {
-        attempt: format!("inspect image `{reference}`"),
-        kind: FailureKind::NotFound,
-        message: "the engine does not have it although it said so a moment ago".to_owned(),
-    })
+async fn inspect(
+    shared: &Shared,
+    reference: &str,
+) -> Result<crate::engine::ImageFacts, EngineError> {
+    shared
+        .engine
+        .inspect_image(reference)
+        .await?
+        .ok_or_else(|| EngineError {
+            attempt: format!("inspect image `{reference}`"),
+            kind: FailureKind::NotFound,
+            message: "the engine does not have it although it said so a moment ago".to_owned(),
+        })
 }
 
 /// Attaches first, so that no byte is lost, then starts.
@@ -388,7 +457,11 @@ async fn watch(
         let _ = clock::within(DRAIN, drained).await;
     }
     let log_tail = shared.tails.tail(&service);
-    shared.send(Input::Exited { service, exit, log_tail });
+    shared.send(Input::Exited {
+        service,
+        exit,
+        log_tail,
+    });
 }
 
 /// How a container ended. A wait that breaks is taken up again; an engine that stays silent is an error.
@@ -403,7 +476,11 @@ async fn exit_of(shared: &Shared, container: &ContainerId) -> Result<Exit, Engin
             },
             Err(error) if error.kind == FailureKind::NotFound => {
                 let error = Some("the container was removed by somebody else".to_owned());
-                return Ok(Exit { code: None, oom_killed: false, error });
+                return Ok(Exit {
+                    code: None,
+                    oom_killed: false,
+                    error,
+                });
             }
             Err(error) => {
                 if silent_since.get_or_insert_with(clock::now).elapsed() >= ENGINE_SILENT {

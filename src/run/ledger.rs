@@ -71,7 +71,13 @@ impl Ledger {
     /// An empty ledger.
     #[must_use]
     pub fn new(run: RunId, sink: Option<Box<dyn IntentSink>>) -> Arc<Self> {
-        Arc::new(Self { run, entries: Mutex::default(), changed: Notify::new(), sink, replayed: false })
+        Arc::new(Self {
+            run,
+            entries: Mutex::default(),
+            changed: Notify::new(),
+            sink,
+            replayed: false,
+        })
     }
 
     /// The ledger that a dead process left, read from its records: every intent without an answer counts as a lost reply.
@@ -86,7 +92,13 @@ impl Ledger {
                 Record::Done => None,
             })
             .collect();
-        Arc::new(Self { run, entries: Mutex::new(entries), changed: Notify::new(), sink: None, replayed: true })
+        Arc::new(Self {
+            run,
+            entries: Mutex::new(entries),
+            changed: Notify::new(),
+            sink: None,
+            replayed: true,
+        })
     }
 
     /// The run.
@@ -98,10 +110,25 @@ impl Ledger {
     /// Records that a call that creates `name` is about to be made.
     ///
     /// The second value is the error of the watchdog's pipe, if there is one; the intent is recorded here all the same.
-    pub fn intend(self: &Arc<Self>, kind: ResourceKind, name: &str) -> (Intent, Option<std::io::Error>) {
+    pub fn intend(
+        self: &Arc<Self>,
+        kind: ResourceKind,
+        name: &str,
+    ) -> (Intent, Option<std::io::Error>) {
         self.lock().insert((kind, name.to_owned()), State::InFlight);
-        let problem = self.pass_on(&Record::Intend { kind, name: name.to_owned() });
-        (Intent { ledger: Arc::clone(self), kind, name: name.to_owned(), answered: false }, problem)
+        let problem = self.pass_on(&Record::Intend {
+            kind,
+            name: name.to_owned(),
+        });
+        (
+            Intent {
+                ledger: Arc::clone(self),
+                kind,
+                name: name.to_owned(),
+                answered: false,
+            },
+            problem,
+        )
     }
 
     /// Tells the watchdog that the run has torn down everything itself.
@@ -111,7 +138,9 @@ impl Ledger {
     }
 
     fn pass_on(&self, record: &Record) -> Option<std::io::Error> {
-        self.sink.as_ref().and_then(|sink| sink.pass_on(record).err())
+        self.sink
+            .as_ref()
+            .and_then(|sink| sink.pass_on(record).err())
     }
 
     /// Whether nothing was ever intended: then there is nothing to tear down.
@@ -149,7 +178,11 @@ impl Ledger {
     pub fn recorded(&self) -> Vec<Resource> {
         self.lock()
             .keys()
-            .map(|(kind, name)| Resource { kind: *kind, id: name.clone(), name: name.clone() })
+            .map(|(kind, name)| Resource {
+                kind: *kind,
+                id: name.clone(),
+                name: name.clone(),
+            })
             .collect()
     }
 
@@ -176,14 +209,23 @@ impl Intent {
     /// The engine has answered: the resource exists, or it certainly does not.
     pub fn settle(mut self) {
         self.answered = true;
-        self.ledger.pass_on(&Record::Settle { kind: self.kind, name: self.name.clone() });
+        self.ledger.pass_on(&Record::Settle {
+            kind: self.kind,
+            name: self.name.clone(),
+        });
     }
 }
 
 impl Drop for Intent {
     fn drop(&mut self) {
-        let state = if self.answered { State::Settled } else { State::Lost(clock::now()) };
-        self.ledger.lock().insert((self.kind, std::mem::take(&mut self.name)), state);
+        let state = if self.answered {
+            State::Settled
+        } else {
+            State::Lost(clock::now())
+        };
+        self.ledger
+            .lock()
+            .insert((self.kind, std::mem::take(&mut self.name)), state);
         self.ledger.changed.notify_waiters();
     }
 }

@@ -111,15 +111,27 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
             log_tail: Vec::new(),
             hint: Some("please report this with the message above".to_owned()),
         };
-        recorder.event(begun.elapsed(), Event::RunAborted { failure: failure.clone() });
+        recorder.event(
+            begun.elapsed(),
+            Event::RunAborted {
+                failure: failure.clone(),
+            },
+        );
         outcome.failure = Some(failure);
         outcome.teardown = Some(teardown::tear_down(&engine, &ledger, limits).await);
         outcome.report_problems = recorder.write(&outcome).await;
     }
-    if outcome.teardown.as_ref().is_some_and(|report| report.left.is_empty()) {
+    if outcome
+        .teardown
+        .as_ref()
+        .is_some_and(|report| report.left.is_empty())
+    {
         ledger.done();
     }
-    let finished = Event::RunFinished { exit_code: outcome.exit_code().number(), duration: begun.elapsed() };
+    let finished = Event::RunFinished {
+        exit_code: outcome.exit_code().number(),
+        duration: begun.elapsed(),
+    };
     recorder.event(begun.elapsed(), finished);
     outcome
 }

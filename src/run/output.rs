@@ -28,7 +28,9 @@ impl Tails {
         let mut tails = self.lock();
         let tail = tails.entry(service.clone()).or_default();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
+            let (text, ends) = piece
+                .strip_suffix(b"\n")
+                .map_or((piece, false), |text| (text, true));
             let partial = tail.partial.entry(stream).or_default();
             let room = LINE_BYTES.saturating_sub(partial.len()).min(text.len());
             partial.extend_from_slice(&text[..room]);
@@ -43,8 +45,14 @@ impl Tails {
     #[must_use]
     pub fn tail(&self, service: &ServiceName) -> Vec<String> {
         let tails = self.lock();
-        let Some(tail) = tails.get(service) else { return Vec::new() };
-        let partial = tail.partial.values().filter(|line| !line.is_empty()).map(|line| readable(line));
+        let Some(tail) = tails.get(service) else {
+            return Vec::new();
+        };
+        let partial = tail
+            .partial
+            .values()
+            .filter(|line| !line.is_empty())
+            .map(|line| readable(line));
         tail.lines.iter().cloned().chain(partial).collect()
     }
 
@@ -63,7 +71,9 @@ impl Tail {
 }
 
 fn readable(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).trim_end_matches('\r').to_owned()
+    String::from_utf8_lossy(line)
+        .trim_end_matches('\r')
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -19,12 +19,18 @@ const OUTPUT_SHOWN: usize = 200;
 pub(super) async fn until_ready(shared: Arc<Shared>, prober: Arc<dyn Prober>, task: ProbeTask) {
     // The network is dialled only where its gateway is an address of ours; elsewhere its addresses mean nothing, or worse,
     // something else.
-    let dial: Option<NetworkAddress> =
-        task.address.filter(|address| address.gateway.is_some_and(|gateway| prober.reaches(gateway)));
+    let dial: Option<NetworkAddress> = task.address.filter(|address| {
+        address
+            .gateway
+            .is_some_and(|gateway| prober.reaches(gateway))
+    });
     // A look over the network costs the server next to nothing and a healthcheck is a process in its container, so healthchecks
     // wait until the network says yes. All of them have to pass either way.
-    let (network, commands): (Vec<&Probe>, Vec<&Probe>) =
-        task.requirement.probes.iter().partition(|probe| matches!(probe, Probe::Network(_)));
+    let (network, commands): (Vec<&Probe>, Vec<&Probe>) = task
+        .requirement
+        .probes
+        .iter()
+        .partition(|probe| matches!(probe, Probe::Network(_)));
     let mut passed = Vec::new();
     let mut attempts = 0;
     for probes in [network, commands] {
@@ -40,14 +46,22 @@ pub(super) async fn until_ready(shared: Arc<Shared>, prober: Arc<dyn Prober>, ta
             if !has_passed {
                 let summary = machine.summary();
                 let log_tail = shared.tails.tail(&task.service);
-                return shared.send(Input::NotReady { service: task.service.clone(), summary, log_tail });
+                return shared.send(Input::NotReady {
+                    service: task.service.clone(),
+                    summary,
+                    log_tail,
+                });
             }
             attempts += machine.attempts();
             passed.push(machine.probe().to_string());
         }
     }
     passed.sort();
-    shared.send(Input::Ready { service: task.service.clone(), by: passed.join(" and "), attempts });
+    shared.send(Input::Ready {
+        service: task.service.clone(),
+        by: passed.join(" and "),
+        attempts,
+    });
 }
 
 /// Drives one machine to its end.
@@ -68,7 +82,9 @@ async fn one(
                 let before = elapsed();
                 let answer = match (machine.probe(), dial) {
                     (Probe::Network(probe), Some(address)) => {
-                        prober.attempt(probe, task.service.as_str(), address.address, limit).await
+                        prober
+                            .attempt(probe, task.service.as_str(), address.address, limit)
+                            .await
                     }
                     (Probe::Network(probe), None) => look_inside(shared, task, probe, limit).await,
                     (Probe::Healthcheck(check), _) => healthcheck(shared, task, check, limit).await,
@@ -93,7 +109,12 @@ async fn healthcheck(
     if outcome.code == 0 {
         return Ok(());
     }
-    let output: String = outcome.output_tail.trim().chars().take(OUTPUT_SHOWN).collect();
+    let output: String = outcome
+        .output_tail
+        .trim()
+        .chars()
+        .take(OUTPUT_SHOWN)
+        .collect();
     let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
     Err(if output.is_empty() {
         format!("exit code {}", outcome.code)

@@ -48,7 +48,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LISTING: Duration = Duration::from_secs(10);
 
 /// Removes everything that belongs to the ledger's run.
-pub async fn tear_down(engine: &Arc<dyn Engine>, ledger: &Arc<Ledger>, limits: Limits) -> TeardownReport {
+pub async fn tear_down(
+    engine: &Arc<dyn Engine>,
+    ledger: &Arc<Ledger>,
+    limits: Limits,
+) -> TeardownReport {
     if ledger.is_untouched() {
         return TeardownReport::default();
     }
@@ -87,7 +91,9 @@ impl Teardown {
         let mut last_answer = clock::now();
         loop {
             match self.list().await {
-                Ok(listing) if listing.is_empty() && self.nothing_can_appear() => return Vec::new(),
+                Ok(listing) if listing.is_empty() && self.nothing_can_appear() => {
+                    return Vec::new();
+                }
                 Ok(listing) => {
                     last_answer = clock::now();
                     let before = self.removed.len();
@@ -124,13 +130,15 @@ impl Teardown {
 
     async fn list(&self) -> Result<Vec<Resource>, EngineError> {
         let run = self.ledger.run();
-        clock::within(LISTING, self.engine.list(run)).await.unwrap_or_else(|reached| {
-            Err(EngineError {
-                attempt: format!("list what run `{run}` has left"),
-                kind: FailureKind::Unreachable,
-                message: reached.to_string(),
+        clock::within(LISTING, self.engine.list(run))
+            .await
+            .unwrap_or_else(|reached| {
+                Err(EngineError {
+                    attempt: format!("list what run `{run}` has left"),
+                    kind: FailureKind::Unreachable,
+                    message: reached.to_string(),
+                })
             })
-        })
     }
 
     /// No creating call is in flight, and no lost reply is recent enough for its resource to appear yet.
@@ -154,8 +162,10 @@ impl Teardown {
 
     /// Containers hold networks, volumes and images, so they go first; within a rank everything goes at once.
     async fn remove_all(&mut self, listing: &[Resource]) {
-        let (containers, others): (Vec<_>, Vec<_>) =
-            listing.iter().cloned().partition(|resource| resource.kind == ResourceKind::Container);
+        let (containers, others): (Vec<_>, Vec<_>) = listing
+            .iter()
+            .cloned()
+            .partition(|resource| resource.kind == ResourceKind::Container);
         self.remove_rank(containers).await;
         self.remove_rank(others).await;
     }
@@ -195,7 +205,9 @@ impl Teardown {
     fn left(&self, listing: Vec<Resource>) -> Vec<Leftover> {
         let mut left: Vec<Leftover> = listing
             .into_iter()
-            .filter(|resource| !self.removed.contains(resource) && !self.already_gone.contains(resource))
+            .filter(|resource| {
+                !self.removed.contains(resource) && !self.already_gone.contains(resource)
+            })
             .map(|resource| {
                 let reason = self
                     .reasons
@@ -230,7 +242,10 @@ impl Teardown {
             .recorded()
             .into_iter()
             .filter(|resource| !gone(resource))
-            .map(|resource| Leftover { resource, reason: format!("unknown, since the engine does not answer: {error}") })
+            .map(|resource| Leftover {
+                resource,
+                reason: format!("unknown, since the engine does not answer: {error}"),
+            })
             .collect()
     }
 }

@@ -25,11 +25,21 @@ pub(super) fn suite_exited(
     log_tail: Vec<String>,
 ) {
     let name = planned.service.name.clone();
-    let globs = planned.service.suite.as_ref().map(|suite| suite.junit.clone()).unwrap_or_default();
+    let globs = planned
+        .service
+        .suite
+        .as_ref()
+        .map(|suite| suite.junit.clone())
+        .unwrap_or_default();
     dispatcher.suite_ended(now, &name, log_tail);
     match dispatcher.collection_of(&name) {
         Some((container, working_dir)) if !globs.is_empty() => {
-            dispatcher.effect(Effect::Collect { suite: name, container, working_dir, globs });
+            dispatcher.effect(Effect::Collect {
+                suite: name,
+                container,
+                working_dir,
+                globs,
+            });
         }
         _ => judge_suite(dispatcher, now, &name, Vec::new(), None),
     }
@@ -43,23 +53,48 @@ pub(super) fn judge_suite(
     reports: Vec<CollectedReport>,
     unreadable: Option<String>,
 ) {
-    if dispatcher.outcome.suites.iter().any(|suite| suite.name == *name) {
+    if dispatcher
+        .outcome
+        .suites
+        .iter()
+        .any(|suite| suite.name == *name)
+    {
         return;
     }
-    let suite = dispatcher.plan.services.get(name).and_then(|planned| planned.service.suite.clone()).unwrap_or_default();
+    let suite = dispatcher
+        .plan
+        .services
+        .get(name)
+        .and_then(|planned| planned.service.suite.clone())
+        .unwrap_or_default();
     let state = &dispatcher.services[name];
     let exit = state.exit.clone();
     let code = exit.as_ref().and_then(|exit| exit.code);
     let mut problems = if state.timed_out {
         let limit = suite.timeout.unwrap_or_default();
-        vec![problem("Timeout", format!("suite `{name}` was killed after its limit of {}", seconds(limit)), true)]
+        vec![problem(
+            "Timeout",
+            format!(
+                "suite `{name}` was killed after its limit of {}",
+                seconds(limit)
+            ),
+            true,
+        )]
     } else if let Some(reason) = unreadable {
-        vec![problem("ReportUnreadable", format!("the reports of suite `{name}` could not be read: {reason}"), false)]
+        vec![problem(
+            "ReportUnreadable",
+            format!("the reports of suite `{name}` could not be read: {reason}"),
+            false,
+        )]
     } else {
         junit::judge(code, &reports, !suite.junit.is_empty())
     };
     if let Some(exit) = exit.as_ref().filter(|exit| exit.oom_killed) {
-        problems.push(problem("OutOfMemory", format!("suite `{name}` {exit}"), false));
+        problems.push(problem(
+            "OutOfMemory",
+            format!("suite `{name}` {exit}"),
+            false,
+        ));
     }
     let reports: Vec<(String, junit::Report)> = reports
         .into_iter()
@@ -72,7 +107,11 @@ pub(super) fn judge_suite(
     let passed = problems.is_empty() && code == Some(0) && counts.failures + counts.errors == 0;
     let outcome = SuiteOutcome {
         name: name.clone(),
-        result: if passed { SuiteResult::Passed } else { SuiteResult::Failed },
+        result: if passed {
+            SuiteResult::Passed
+        } else {
+            SuiteResult::Failed
+        },
         exit,
         started: dispatcher.wall_clock_start(name),
         duration: dispatcher.suite_duration(now, name),
@@ -89,8 +128,16 @@ pub(super) fn judge_suite(
         tests: outcome.counts.tests,
         failures: outcome.counts.failures + outcome.counts.errors,
         skipped: outcome.counts.skipped,
-        problems: outcome.problems.iter().map(|problem| problem.message.clone()).collect(),
-        output_tail: if passed { Vec::new() } else { outcome.output_tail.clone() },
+        problems: outcome
+            .problems
+            .iter()
+            .map(|problem| problem.message.clone())
+            .collect(),
+        output_tail: if passed {
+            Vec::new()
+        } else {
+            outcome.output_tail.clone()
+        },
     });
     dispatcher.outcome.suites.push(outcome);
     dispatcher.suite_done(now, name, passed);
@@ -102,14 +149,21 @@ pub(super) fn skip_unreachable_suites(dispatcher: &mut Dispatcher) {
         .plan
         .suites()
         .map(|planned| planned.service.name.clone())
-        .filter(|name| !dispatcher.outcome.suites.iter().any(|suite| suite.name == *name))
+        .filter(|name| {
+            !dispatcher
+                .outcome
+                .suites
+                .iter()
+                .any(|suite| suite.name == *name)
+        })
         .collect();
     for name in waiting {
         let never = dispatcher
             .step_of(&Action::StartContainer(name.clone()))
             .is_some_and(|step| dispatcher.can_never_begin(step));
         if never {
-            let message = format!("suite `{name}` never started, since a suite that it waits for has failed");
+            let message =
+                format!("suite `{name}` never started, since a suite that it waits for has failed");
             push_not_run(dispatcher, Duration::ZERO, &name, "NeverStarted", &message);
         }
     }
@@ -133,11 +187,23 @@ fn unjudged(dispatcher: &Dispatcher) -> Vec<ServiceName> {
         .plan
         .suites()
         .map(|planned| planned.service.name.clone())
-        .filter(|name| !dispatcher.outcome.suites.iter().any(|suite| suite.name == *name))
+        .filter(|name| {
+            !dispatcher
+                .outcome
+                .suites
+                .iter()
+                .any(|suite| suite.name == *name)
+        })
         .collect()
 }
 
-fn push_not_run(dispatcher: &mut Dispatcher, now: Duration, name: &ServiceName, kind: &str, message: &str) {
+fn push_not_run(
+    dispatcher: &mut Dispatcher,
+    now: Duration,
+    name: &ServiceName,
+    kind: &str,
+    message: &str,
+) {
     let started = dispatcher.wall_clock_start(name);
     let outcome = SuiteOutcome {
         name: name.clone(),
@@ -155,16 +221,26 @@ fn push_not_run(dispatcher: &mut Dispatcher, now: Duration, name: &ServiceName, 
 
 /// The verdict: nothing that comes later changes it. Reports are written, then teardown begins.
 pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
-    let cause = dispatcher.outcome.failure.as_ref().map_or_else(String::new, |failure| failure.message.clone());
+    let cause = dispatcher
+        .outcome
+        .failure
+        .as_ref()
+        .map_or_else(String::new, |failure| failure.message.clone());
     for name in unjudged(dispatcher) {
         let (kind, message) = if dispatcher.services[&name].started_at.is_some() {
             ("CutOff", format!("suite `{name}` was cut off: {cause}"))
         } else {
-            ("NeverStarted", format!("suite `{name}` never started: {cause}"))
+            (
+                "NeverStarted",
+                format!("suite `{name}` never started: {cause}"),
+            )
         };
         push_not_run(dispatcher, now, &name, kind, &message);
     }
-    dispatcher.outcome.suites.sort_by(|one, other| one.name.cmp(&other.name));
+    dispatcher
+        .outcome
+        .suites
+        .sort_by(|one, other| one.name.cmp(&other.name));
     dispatcher.outcome.duration = now;
     let summary = summary(&dispatcher.outcome);
     dispatcher.effect(Effect::Abandon);
@@ -187,7 +263,10 @@ fn summary(outcome: &Outcome) -> VerdictSummary {
                 failures: suite.counts.failures + suite.counts.errors,
                 skipped: suite.counts.skipped,
                 duration: suite.duration,
-                remark: suite.problems.first().map(|problem| problem.message.clone()),
+                remark: suite
+                    .problems
+                    .first()
+                    .map(|problem| problem.message.clone()),
             })
             .collect(),
         failure: outcome.failure.clone(),
@@ -227,16 +306,19 @@ pub(super) fn engine_too_old(has: (u16, u16), needs: (u16, u16)) -> Failure {
             has.0, has.1, needs.0, needs.1
         ),
         log_tail: Vec::new(),
-        hint: Some("update the engine, or build the images beforehand and name them with `image`".to_owned()),
+        hint: Some(
+            "update the engine, or build the images beforehand and name them with `image`"
+                .to_owned(),
+        ),
     }
 }
 
 /// What the failure of a step means for the run.
 pub(super) fn step_failure(action: &Action, error: &EngineError, log_tail: Vec<String>) -> Failure {
     let service = match action {
-        Action::CreateContainer(name) | Action::ConnectNetwork(name, _) | Action::StartContainer(name) => {
-            Some(name.clone())
-        }
+        Action::CreateContainer(name)
+        | Action::ConnectNetwork(name, _)
+        | Action::StartContainer(name) => Some(name.clone()),
         _ => None,
     };
     let unreachable = error.kind == FailureKind::Unreachable;
@@ -254,9 +336,21 @@ pub(super) fn step_failure(action: &Action, error: &EngineError, log_tail: Vec<S
         Action::StartContainer(_) => (FailureClass::Environment, "StartFailed", None),
         _ => (FailureClass::Engine, "EngineRefused", None),
     };
-    Failure { class, kind, service, message: error.to_string(), log_tail, hint }
+    Failure {
+        class,
+        kind,
+        service,
+        message: error.to_string(),
+        log_tail,
+        hint,
+    }
 }
 
 fn problem(kind: &str, message: String, is_failure: bool) -> SuiteProblem {
-    SuiteProblem { kind: kind.to_owned(), message, details: String::new(), is_failure }
+    SuiteProblem {
+        kind: kind.to_owned(),
+        message,
+        details: String::new(),
+        is_failure,
+    }
 }

@@ -66,16 +66,26 @@ impl Watchdog {
         command
             .args([SUBCOMMAND, &run.to_string()])
             .env_clear()
-            .envs(KEPT_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .envs(
+                KEPT_VARIABLES
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = command.spawn().map_err(WatchdogError::Start)?;
         let mut ready = [0_u8; READY.len()];
-        let detached = child.stdout.take().map(|mut stdout| stdout.read_exact(&mut ready));
+        let detached = child
+            .stdout
+            .take()
+            .map(|mut stdout| stdout.read_exact(&mut ready));
         match (child.stdin.take(), detached) {
-            (Some(pipe), Some(Ok(()))) => Ok(Self { child, pipe: Mutex::new(pipe) }),
+            (Some(pipe), Some(Ok(()))) => Ok(Self {
+                child,
+                pipe: Mutex::new(pipe),
+            }),
             _ => Err(WatchdogError::Ended),
         }
     }
@@ -92,7 +102,10 @@ impl IntentSink for Watchdog {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         // One write a record: a line is far below the size up to which a pipe writes atomically.
-        self.pipe.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+        self.pipe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(&line)
     }
 }
 
@@ -128,7 +141,13 @@ pub fn stand_guard(pipe: impl std::io::Read, mut announce: impl Write) -> std::i
                 Ok(Record::Done) => return Ok(Ending::Clean),
                 // A settled intent needs no memory: what was created is found by its label.
                 Ok(Record::Settle { kind, name }) => {
-                    records.retain(|record| *record != Record::Intend { kind, name: name.clone() });
+                    records.retain(|record| {
+                        *record
+                            != Record::Intend {
+                                kind,
+                                name: name.clone(),
+                            }
+                    });
                 }
                 Ok(record @ Record::Intend { .. }) => records.push(record),
                 // A line cut off by the death of its writer.
@@ -149,9 +168,15 @@ mod tests {
                     {\"record\":\"intend\",\"kind\":\"container\",\"name\":\"b\"}\n\
                     {\"record\":\"settle\",\"kind\":\"network\",\"name\":\"a\"}\n{\"record\":\"int";
         let ending = stand_guard(dead.as_bytes(), Vec::new()).expect("announced");
-        let expected = Record::Intend { kind: ResourceKind::Container, name: "b".to_owned() };
+        let expected = Record::Intend {
+            kind: ResourceKind::Container,
+            name: "b".to_owned(),
+        };
         assert_eq!(ending, Ending::Dead(vec![expected]));
         let clean = "{\"record\":\"done\"}\n";
-        assert_eq!(stand_guard(clean.as_bytes(), Vec::new()).expect("announced"), Ending::Clean);
+        assert_eq!(
+            stand_guard(clean.as_bytes(), Vec::new()).expect("announced"),
+            Ending::Clean
+        );
     }
 }

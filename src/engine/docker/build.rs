@@ -39,9 +39,17 @@ struct Report {
     error: Option<String>,
 }
 
-pub(super) async fn build(docker: &Docker, endpoint: &Endpoint, spec: &BuildSpec) -> Result<ImageId, EngineError> {
+pub(super) async fn build(
+    docker: &Docker,
+    endpoint: &Endpoint,
+    spec: &BuildSpec,
+) -> Result<ImageId, EngineError> {
     let attempt = format!("build image from `{}`", spec.context.display());
-    let fail = |kind, message: String| EngineError { attempt: attempt.clone(), kind, message };
+    let fail = |kind, message: String| EngineError {
+        attempt: attempt.clone(),
+        kind,
+        message,
+    };
     let (root, dockerfile) = (spec.context.clone(), spec.dockerfile.clone());
     let context = tokio::task::spawn_blocking(move || Context::open(&root, &dockerfile))
         .await
@@ -50,12 +58,14 @@ pub(super) async fn build(docker: &Docker, endpoint: &Endpoint, spec: &BuildSpec
     match endpoint {
         Endpoint::Unix(path) => {
             let stream = UnixStream::connect(path).await;
-            let stream = stream.map_err(|error| fail(FailureKind::Unreachable, error.to_string()))?;
+            let stream =
+                stream.map_err(|error| fail(FailureKind::Unreachable, error.to_string()))?;
             buildkit(stream, spec, context, &attempt).await
         }
         Endpoint::Tcp(address) => {
             let stream = TcpStream::connect(address.as_str()).await;
-            let stream = stream.map_err(|error| fail(FailureKind::Unreachable, error.to_string()))?;
+            let stream =
+                stream.map_err(|error| fail(FailureKind::Unreachable, error.to_string()))?;
             buildkit(stream, spec, context, &attempt).await
         }
         Endpoint::Tls(_) => classic(docker, spec, context, &attempt).await,
@@ -66,13 +76,17 @@ pub(super) async fn build(docker: &Docker, endpoint: &Endpoint, spec: &BuildSpec
 fn stream(context: Context) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(8);
     tokio::task::spawn_blocking(move || {
-        let pieces = Pieces { sender: sender.clone() };
+        let pieces = Pieces {
+            sender: sender.clone(),
+        };
         if let Err(error) = context.write(io::BufWriter::with_capacity(PIECE, pieces)) {
             // Nobody listens when the build was given up.
             let _ = sender.blocking_send(Err(error));
         }
     });
-    futures::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) })
+    futures::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })
 }
 
 struct Pieces {
@@ -82,7 +96,9 @@ struct Pieces {
 impl io::Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = Ok(Bytes::copy_from_slice(bytes));
-        self.sender.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        self.sender
+            .blocking_send(piece)
+            .map_err(|_| io::ErrorKind::BrokenPipe)?;
         Ok(bytes.len())
     }
 
@@ -92,7 +108,9 @@ impl io::Write for Pieces {
 }
 
 fn query(spec: &BuildSpec, context: &Context) -> String {
-    let json = |map: &std::collections::BTreeMap<String, String>| serde_json::to_string(map).unwrap_or_default();
+    let json = |map: &std::collections::BTreeMap<String, String>| {
+        serde_json::to_string(map).unwrap_or_default()
+    };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("version", "2")
@@ -114,7 +132,11 @@ async fn buildkit(
     context: Context,
     attempt: &str,
 ) -> Result<ImageId, EngineError> {
-    let fail = |kind, message: String| EngineError { attempt: attempt.to_owned(), kind, message };
+    let fail = |kind, message: String| EngineError {
+        attempt: attempt.to_owned(),
+        kind,
+        message,
+    };
     let lost = |error: hyper::Error| fail(FailureKind::Unreachable, chain(&error));
     let uri = format!("/build?{}", query(spec, &context));
     let body = StreamBody::new(stream(context).map(|piece| piece.map(Frame::data)));
@@ -124,7 +146,9 @@ async fn buildkit(
         .body(body)
         .map_err(|error| fail(FailureKind::Internal, error.to_string()))?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream_to_engine)).await.map_err(lost)?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream_to_engine))
+            .await
+            .map_err(lost)?;
     let exchange = async move {
         let response = sender.send_request(request).await.map_err(lost)?;
         let status = response.status();
@@ -132,14 +156,18 @@ async fn buildkit(
         let mut reading = Reading::default();
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame.map_err(lost)?.into_data() {
-                reading.push(&data).map_err(|message| fail(FailureKind::Internal, message))?;
+                reading
+                    .push(&data)
+                    .map_err(|message| fail(FailureKind::Internal, message))?;
             }
         }
         if !status.is_success() {
             let message = String::from_utf8_lossy(&reading.buffer).trim().to_owned();
             return Err(fail(FailureKind::Refused, message));
         }
-        reading.finish().map_err(|message| fail(FailureKind::Internal, message))
+        reading
+            .finish()
+            .map_err(|message| fail(FailureKind::Internal, message))
     };
     // The connection is driven beside the exchange, and dropped with it: that ends the build.
     futures::pin_mut!(exchange, connection);
@@ -173,11 +201,19 @@ impl Reading {
     }
 
     fn line(&mut self, line: &[u8]) {
-        let Ok(report) = serde_json::from_slice::<Report>(line) else { return };
+        let Ok(report) = serde_json::from_slice::<Report>(line) else {
+            return;
+        };
         match (report.id.as_deref(), report.aux) {
-            (Some("moby.buildkit.trace"), Some(serde_json::Value::String(encoded))) => self.trace.record(&encoded),
+            (Some("moby.buildkit.trace"), Some(serde_json::Value::String(encoded))) => {
+                self.trace.record(&encoded)
+            }
             (_, Some(aux)) => {
-                self.image = aux.get("ID").and_then(|id| id.as_str()).map(ImageId::new).or(self.image.take());
+                self.image = aux
+                    .get("ID")
+                    .and_then(|id| id.as_str())
+                    .map(ImageId::new)
+                    .or(self.image.take());
             }
             _ => {}
         }
@@ -200,7 +236,12 @@ impl Reading {
     }
 }
 
-async fn classic(docker: &Docker, spec: &BuildSpec, context: Context, attempt: &str) -> Result<ImageId, EngineError> {
+async fn classic(
+    docker: &Docker,
+    spec: &BuildSpec,
+    context: Context,
+    attempt: &str,
+) -> Result<ImageId, EngineError> {
     let pairs = |map: &std::collections::BTreeMap<String, String>| -> HashMap<String, String> {
         map.clone().into_iter().collect()
     };
@@ -215,11 +256,17 @@ async fn classic(docker: &Docker, spec: &BuildSpec, context: Context, attempt: &
         options = options.target(target);
     }
     let body = bollard::body_try_stream(stream(context));
-    let mut reports = docker.build_image(options.build(), None, Some(body)).boxed();
+    let mut reports = docker
+        .build_image(options.build(), None, Some(body))
+        .boxed();
     let mut image = None;
     while let Some(report) = reports.next().await {
         let report = report.map_err(|error| translate(attempt, error))?;
-        image = report.aux.and_then(|aux| aux.id).map(ImageId::new).or(image);
+        image = report
+            .aux
+            .and_then(|aux| aux.id)
+            .map(ImageId::new)
+            .or(image);
     }
     image.ok_or_else(|| EngineError {
         attempt: attempt.to_owned(),

@@ -37,7 +37,9 @@ impl fmt::Display for Endpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address has a form that is not supported.
-    #[error("the engine's address `{0}` is not supported\nhint: use `unix://`, `tcp://` or `https://` in DOCKER_HOST")]
+    #[error(
+        "the engine's address `{0}` is not supported\nhint: use `unix://`, `tcp://` or `https://` in DOCKER_HOST"
+    )]
     Unsupported(String),
     /// A context is named that does not exist.
     #[error("docker context `{0}` was not found\nhint: `docker context ls` shows which there are")]
@@ -77,7 +79,9 @@ impl Endpoint {
     fn parse(host: &str, tls: bool) -> Result<Self, ConnectError> {
         match host.split_once("://") {
             Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(PathBuf::from(path))),
-            Some(("tcp" | "http", address)) if !tls => Ok(Self::Tcp(address.trim_end_matches('/').to_owned())),
+            Some(("tcp" | "http", address)) if !tls => {
+                Ok(Self::Tcp(address.trim_end_matches('/').to_owned()))
+            }
             Some(("tcp" | "https", _)) => Ok(Self::Tls(host.to_owned())),
             _ => Err(ConnectError::Unsupported(host.to_owned())),
         }
@@ -88,15 +92,21 @@ impl Endpoint {
             Self::Unix(path) => {
                 // Only the form of the path matters here; whether somebody listens is seen at the first call. bollard looks for the
                 // file at once, and a missing one is the same as one where nobody listens.
-                let docker = Docker::connect_with_unix(&path.to_string_lossy(), ANSWER_SECONDS, API_DEFAULT_VERSION);
+                let docker = Docker::connect_with_unix(
+                    &path.to_string_lossy(),
+                    ANSWER_SECONDS,
+                    API_DEFAULT_VERSION,
+                );
                 return docker.map_err(|error| ConnectError::Prepare {
                     address: self.to_string(),
                     message: super::error::chain(&error),
                 });
             }
-            Self::Tcp(address) => {
-                Docker::connect_with_http(&format!("tcp://{address}"), ANSWER_SECONDS, API_DEFAULT_VERSION)
-            }
+            Self::Tcp(address) => Docker::connect_with_http(
+                &format!("tcp://{address}"),
+                ANSWER_SECONDS,
+                API_DEFAULT_VERSION,
+            ),
             Self::Tls(url) => Docker::connect_with_host(url),
         };
         docker.map_err(|error| ConnectError::Prepare {
@@ -114,7 +124,9 @@ struct CliConfiguration {
 
 fn current_context(directory: &Path) -> Option<String> {
     let text = std::fs::read(directory.join("config.json")).ok()?;
-    serde_json::from_slice::<CliConfiguration>(&text).ok()?.current_context
+    serde_json::from_slice::<CliConfiguration>(&text)
+        .ok()?
+        .current_context
 }
 
 /// The host of a context. The store keeps each context in a folder named by a hash; looking into each spares the hash.
@@ -124,7 +136,11 @@ fn context_host(directory: &Path, name: &str) -> Option<String> {
         let text = std::fs::read(folder.path().join("meta.json")).ok()?;
         let meta: serde_json::Value = serde_json::from_slice(&text).ok()?;
         (meta.get("Name")?.as_str()? == name)
-            .then(|| meta.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned))
+            .then(|| {
+                meta.pointer("/Endpoints/docker/Host")?
+                    .as_str()
+                    .map(str::to_owned)
+            })
             .flatten()
     })
 }
@@ -135,11 +151,26 @@ mod tests {
 
     #[test]
     fn addresses_are_told_apart() {
-        assert_eq!(Endpoint::parse("unix:///run/d.sock", false).expect("valid"), Endpoint::Unix("/run/d.sock".into()));
-        assert_eq!(Endpoint::parse("tcp://h:2375/", false).expect("valid"), Endpoint::Tcp("h:2375".to_owned()));
-        assert_eq!(Endpoint::parse("tcp://h:2376", true).expect("valid"), Endpoint::Tls("tcp://h:2376".to_owned()));
-        assert!(matches!(Endpoint::parse("ssh://h", false), Err(ConnectError::Unsupported(_))));
-        assert!(matches!(Endpoint::parse("nonsense", false), Err(ConnectError::Unsupported(_))));
+        assert_eq!(
+            Endpoint::parse("unix:///run/d.sock", false).expect("valid"),
+            Endpoint::Unix("/run/d.sock".into())
+        );
+        assert_eq!(
+            Endpoint::parse("tcp://h:2375/", false).expect("valid"),
+            Endpoint::Tcp("h:2375".to_owned())
+        );
+        assert_eq!(
+            Endpoint::parse("tcp://h:2376", true).expect("valid"),
+            Endpoint::Tls("tcp://h:2376".to_owned())
+        );
+        assert!(matches!(
+            Endpoint::parse("ssh://h", false),
+            Err(ConnectError::Unsupported(_))
+        ));
+        assert!(matches!(
+            Endpoint::parse("nonsense", false),
+            Err(ConnectError::Unsupported(_))
+        ));
     }
 
     #[test]
@@ -149,7 +180,10 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("created");
         let meta = r#"{"Name":"remote","Endpoints":{"docker":{"Host":"tcp://10.0.0.1:2375"}}}"#;
         std::fs::write(folder.join("meta.json"), meta).expect("written");
-        assert_eq!(context_host(directory.path(), "remote").as_deref(), Some("tcp://10.0.0.1:2375"));
+        assert_eq!(
+            context_host(directory.path(), "remote").as_deref(),
+            Some("tcp://10.0.0.1:2375")
+        );
         assert_eq!(context_host(directory.path(), "other"), None);
     }
 }

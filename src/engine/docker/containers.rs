@@ -7,30 +7,37 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, ExecConfig, HealthConfig, HostConfig, Mount, MountType, MountVolumeOptions,
-    NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointSettings, ExecConfig, HealthConfig, HostConfig, Mount, MountType,
+    MountVolumeOptions, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    InspectContainerOptions, KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, WaitContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, InspectContainerOptions, KillContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    WaitContainerOptionsBuilder,
 };
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 
 use super::error::translate;
 use crate::engine::{
-    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, HealthcheckSpec, MountSpec,
-    MountSpecSource, NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
+    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, HealthcheckSpec,
+    MountSpec, MountSpecSource, NetworkAddress, OutputChunk, OutputStream, Removal, Resource,
+    ResourceKind,
 };
 use crate::name::{ContainerId, NetworkId};
 
 /// How much of a command's output is kept, in bytes. Large enough for the kernel's tables of listening sockets.
 const EXEC_TAIL: usize = 256 << 10;
 
-pub(super) async fn create(docker: &Docker, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+pub(super) async fn create(
+    docker: &Docker,
+    spec: &ContainerSpec,
+) -> Result<ContainerId, EngineError> {
     let attempt = format!("create container `{}`", spec.name);
-    let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
+    let options = CreateContainerOptionsBuilder::default()
+        .name(&spec.name)
+        .build();
     docker
         .create_container(Some(options), body(spec))
         .await
@@ -44,8 +51,15 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
     for (port, host_ip, udp) in &spec.published {
         // Host port 0: the engine chooses a free one.
-        let binding = PortBinding { host_ip: host_ip.clone(), host_port: Some("0".to_owned()) };
-        bindings.entry(port_key(*port, *udp)).or_default().get_or_insert_default().push(binding);
+        let binding = PortBinding {
+            host_ip: host_ip.clone(),
+            host_port: Some("0".to_owned()),
+        };
+        bindings
+            .entry(port_key(*port, *udp))
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
     }
     let options = &spec.options;
     let (binds, mounts): (Vec<&MountSpec>, Vec<&MountSpec>) = spec.mounts.iter().partition(|mount| {
@@ -57,7 +71,12 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         image: Some(spec.image.to_string()),
         cmd: spec.command.clone(),
         entrypoint: spec.entrypoint.clone(),
-        env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        env: Some(
+            spec.environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        ),
         working_dir: spec.working_dir.clone(),
         user: spec.user.clone(),
         hostname: spec.hostname.clone(),
@@ -67,29 +86,44 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         healthcheck: spec.healthcheck.as_ref().map(health),
         exposed_ports: Some(bindings.keys().cloned().collect()),
         host_config: Some(HostConfig {
-            network_mode: Some(spec.network.as_ref().map_or_else(|| "none".to_owned(), |(id, _)| id.to_string())),
+            network_mode: Some(
+                spec.network
+                    .as_ref()
+                    .map_or_else(|| "none".to_owned(), |(id, _)| id.to_string()),
+            ),
             port_bindings: Some(bindings),
             binds: (!binds.is_empty()).then(|| binds.into_iter().filter_map(bind).collect()),
             mounts: (!mounts.is_empty()).then(|| mounts.into_iter().map(mount).collect()),
             // Restarts are performed by envrun: the engine's own policy would raise leftovers after a reboot.
-            restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
             init: options.init,
             privileged: Some(options.privileged),
             readonly_rootfs: Some(options.read_only),
             cap_add: list(&options.cap_add),
             cap_drop: list(&options.cap_drop),
             shm_size: options.shm_size.and_then(|bytes| i64::try_from(bytes).ok()),
-            memory: options.mem_limit.and_then(|bytes| i64::try_from(bytes).ok()),
+            memory: options
+                .mem_limit
+                .and_then(|bytes| i64::try_from(bytes).ok()),
             extra_hosts: list(&options.extra_hosts),
             tmpfs: (!options.tmpfs.is_empty()).then(|| options.tmpfs.clone().into_iter().collect()),
             ..HostConfig::default()
         }),
-        networking_config: spec.network.as_ref().map(|(id, endpoint)| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(
-                id.to_string(),
-                EndpointSettings { aliases: Some(endpoint.aliases.clone()), ..EndpointSettings::default() },
-            )])),
-        }),
+        networking_config: spec
+            .network
+            .as_ref()
+            .map(|(id, endpoint)| NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(
+                    id.to_string(),
+                    EndpointSettings {
+                        aliases: Some(endpoint.aliases.clone()),
+                        ..EndpointSettings::default()
+                    },
+                )])),
+            }),
         ..ContainerCreateBody::default()
     }
 }
@@ -118,10 +152,15 @@ fn bind(mount: &MountSpec) -> Option<String> {
 
 fn mount(mount: &MountSpec) -> Mount {
     let (typ, source, volume_options) = match &mount.source {
-        MountSpecSource::Bind { path, .. } => (MountType::BIND, path.to_string_lossy().into_owned(), None),
+        MountSpecSource::Bind { path, .. } => {
+            (MountType::BIND, path.to_string_lossy().into_owned(), None)
+        }
         MountSpecSource::Volume { name, labels } => {
             let labels = Some(labels.clone().into_iter().collect());
-            let options = MountVolumeOptions { labels, ..MountVolumeOptions::default() };
+            let options = MountVolumeOptions {
+                labels,
+                ..MountVolumeOptions::default()
+            };
             (MountType::VOLUME, name.clone(), Some(options))
         }
     };
@@ -140,14 +179,22 @@ pub(super) async fn attach(
     container: &ContainerId,
 ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
     let attempt = format!("attach to container `{container}`");
-    let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
+    let options = AttachContainerOptionsBuilder::default()
+        .stream(true)
+        .stdout(true)
+        .stderr(true)
+        .build();
     let attached = docker
         .attach_container(container.as_str(), Some(options))
         .await
         .map_err(|error| translate(&attempt, error))?;
     Ok(attached
         .output
-        .map(move |chunk| chunk.map(output_chunk).map_err(|error| translate(&attempt, error)))
+        .map(move |chunk| {
+            chunk
+                .map(output_chunk)
+                .map_err(|error| translate(&attempt, error))
+        })
         .boxed())
 }
 
@@ -156,7 +203,10 @@ fn output_chunk(output: LogOutput) -> OutputChunk {
         LogOutput::StdErr { .. } => OutputStream::Stderr,
         _ => OutputStream::Stdout,
     };
-    OutputChunk { stream, bytes: output.into_bytes() }
+    OutputChunk {
+        stream,
+        bytes: output.into_bytes(),
+    }
 }
 
 pub(super) async fn start(docker: &Docker, container: &ContainerId) -> Result<(), EngineError> {
@@ -173,7 +223,10 @@ pub(super) async fn kill(docker: &Docker, container: &ContainerId) -> Result<(),
         .map_err(|error| translate(&format!("kill container `{container}`"), error))
 }
 
-pub(super) async fn inspect(docker: &Docker, container: &ContainerId) -> Result<ContainerFacts, EngineError> {
+pub(super) async fn inspect(
+    docker: &Docker,
+    container: &ContainerId,
+) -> Result<ContainerFacts, EngineError> {
     let attempt = format!("inspect container `{container}`");
     let inspected = docker
         .inspect_container(container.as_str(), None::<InspectContainerOptions>)
@@ -181,7 +234,10 @@ pub(super) async fn inspect(docker: &Docker, container: &ContainerId) -> Result<
         .map_err(|error| translate(&attempt, error))?;
     let state = inspected.state.unwrap_or_default();
     let running = state.running.unwrap_or(false);
-    let has_run = state.finished_at.as_deref().is_some_and(|at| !at.starts_with("0001-"));
+    let has_run = state
+        .finished_at
+        .as_deref()
+        .is_some_and(|at| !at.starts_with("0001-"));
     let exit = (!running && has_run).then(|| Exit {
         code: state.exit_code,
         oom_killed: state.oom_killed.unwrap_or(false),
@@ -194,7 +250,10 @@ pub(super) async fn inspect(docker: &Docker, container: &ContainerId) -> Result<
         .unwrap_or_default()
         .into_values()
         .filter_map(|endpoint| {
-            let address = NetworkAddress { address: parse(endpoint.ip_address)?, gateway: parse(endpoint.gateway) };
+            let address = NetworkAddress {
+                address: parse(endpoint.ip_address)?,
+                gateway: parse(endpoint.gateway),
+            };
             Some((NetworkId::new(endpoint.network_id?), address))
         })
         .collect();
@@ -205,23 +264,45 @@ pub(super) async fn inspect(docker: &Docker, container: &ContainerId) -> Result<
         .filter_map(|(port, hosts)| {
             let hosts = hosts?
                 .into_iter()
-                .map(|host| format!("{}:{}", host.host_ip.unwrap_or_default(), host.host_port.unwrap_or_default()))
+                .map(|host| {
+                    format!(
+                        "{}:{}",
+                        host.host_ip.unwrap_or_default(),
+                        host.host_port.unwrap_or_default()
+                    )
+                })
                 .collect();
             Some((port, hosts))
         })
         .collect();
-    let working_dir = inspected.config.and_then(|config| config.working_dir).unwrap_or_default();
-    Ok(ContainerFacts { running, exit, addresses, host_ports, working_dir })
+    let working_dir = inspected
+        .config
+        .and_then(|config| config.working_dir)
+        .unwrap_or_default();
+    Ok(ContainerFacts {
+        running,
+        exit,
+        addresses,
+        host_ports,
+        working_dir,
+    })
 }
 
 /// `not-running` and only after the start has returned: `next-exit` can hang.
 pub(super) async fn wait(docker: &Docker, container: &ContainerId) -> Result<(), EngineError> {
-    let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
-    let mut answers = docker.wait_container(container.as_str(), Some(options)).boxed();
+    let options = WaitContainerOptionsBuilder::default()
+        .condition("not-running")
+        .build();
+    let mut answers = docker
+        .wait_container(container.as_str(), Some(options))
+        .boxed();
     match answers.next().await {
         // A non-zero exit arrives as an error.
         Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => Ok(()),
-        Some(Err(error)) => Err(translate(&format!("wait for container `{container}`"), error)),
+        Some(Err(error)) => Err(translate(
+            &format!("wait for container `{container}`"),
+            error,
+        )),
         None => Err(EngineError {
             attempt: format!("wait for container `{container}`"),
             kind: FailureKind::Unreachable,
@@ -243,8 +324,14 @@ pub(super) async fn exec(
         cmd: Some(command.to_vec()),
         ..ExecConfig::default()
     };
-    let created = docker.create_exec(container.as_str(), config).await.map_err(failed)?;
-    let started = docker.start_exec(&created.id, None::<StartExecOptions>).await.map_err(failed)?;
+    let created = docker
+        .create_exec(container.as_str(), config)
+        .await
+        .map_err(failed)?;
+    let started = docker
+        .start_exec(&created.id, None::<StartExecOptions>)
+        .await
+        .map_err(failed)?;
     let mut tail: Vec<u8> = Vec::new();
     if let StartExecResults::Attached { mut output, .. } = started {
         while let Some(chunk) = output.next().await {
@@ -260,7 +347,10 @@ pub(super) async fn exec(
         kind: FailureKind::Internal,
         message: "the engine does not know its exit code".to_owned(),
     })?;
-    Ok(ExecOutcome { code, output_tail: String::from_utf8_lossy(&tail).into_owned() })
+    Ok(ExecOutcome {
+        code,
+        output_tail: String::from_utf8_lossy(&tail).into_owned(),
+    })
 }
 
 pub(super) async fn read_archive(
@@ -269,15 +359,23 @@ pub(super) async fn read_archive(
     path: &str,
 ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError> {
     let attempt = format!("read `{path}` from container `{container}`");
-    let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+    let options = DownloadFromContainerOptionsBuilder::default()
+        .path(path)
+        .build();
     let docker = docker.clone();
     let container = container.clone();
     // The stream borrows its client, so it is carried through a channel by a task of its own.
     let (sender, receiver) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
-        let mut archive = docker.download_from_container(container.as_str(), Some(options)).boxed();
+        let mut archive = docker
+            .download_from_container(container.as_str(), Some(options))
+            .boxed();
         while let Some(chunk) = archive.next().await {
-            if sender.send(chunk.map_err(|error| translate(&attempt, error))).await.is_err() {
+            if sender
+                .send(chunk.map_err(|error| translate(&attempt, error)))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -296,10 +394,15 @@ pub(super) async fn read_archive(
 
 /// Kills and removes at once, anonymous volumes included.
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
     match docker.remove_container(&resource.id, Some(options)).await {
         Ok(()) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Removal::AlreadyGone),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(Removal::AlreadyGone),
         Err(error) => Err(translate(&format!("remove {resource}"), error)),
     }
 }
@@ -308,15 +411,27 @@ pub(super) async fn list(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
 ) -> Result<Vec<Resource>, EngineError> {
-    let options = ListContainersOptionsBuilder::default().all(true).filters(filter).build();
-    let listed =
-        docker.list_containers(Some(options)).await.map_err(|error| translate("list containers", error))?;
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(filter)
+        .build();
+    let listed = docker
+        .list_containers(Some(options))
+        .await
+        .map_err(|error| translate("list containers", error))?;
     Ok(listed
         .into_iter()
         .filter_map(|container| {
             let id = container.id?;
-            let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_else(|| id.clone());
-            Some(Resource { kind: ResourceKind::Container, id, name: name.trim_start_matches('/').to_owned() })
+            let name = container
+                .names
+                .and_then(|names| names.into_iter().next())
+                .unwrap_or_else(|| id.clone());
+            Some(Resource {
+                kind: ResourceKind::Container,
+                id,
+                name: name.trim_start_matches('/').to_owned(),
+            })
         })
         .collect())
 }

@@ -32,10 +32,13 @@ impl Context {
     /// # Errors
     /// The directory or the Dockerfile cannot be read, or a pattern of `.dockerignore` is malformed.
     pub(super) fn open(root: &Path, dockerfile: &Path) -> io::Result<Self> {
-        let named = |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display()));
+        let named = |path: &Path, error: io::Error| {
+            io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+        };
         let path = root.join(dockerfile);
         fs::metadata(&path).map_err(|error| named(&path, error))?;
-        let inside = normal(&path).and_then(|path| path.strip_prefix(normal(root)?).ok().map(Path::to_path_buf));
+        let inside = normal(&path)
+            .and_then(|path| path.strip_prefix(normal(root)?).ok().map(Path::to_path_buf));
         // A Dockerfile can have ignore rules of its own, which then replace the common ones.
         let own = PathBuf::from(format!("{}.dockerignore", path.display()));
         let common = root.join(".dockerignore");
@@ -51,7 +54,12 @@ impl Context {
             Some(inside) => (inside.to_string_lossy().into_owned(), None),
             None => (OUTSIDE_DOCKERFILE.to_owned(), Some(path)),
         };
-        Ok(Self { root: root.to_path_buf(), ignore: Ignore::parse(&rules)?, dockerfile, outside_dockerfile })
+        Ok(Self {
+            root: root.to_path_buf(),
+            ignore: Ignore::parse(&rules)?,
+            dockerfile,
+            outside_dockerfile,
+        })
     }
 
     /// Writes the tar.
@@ -67,9 +75,17 @@ impl Context {
         tar.into_inner()?.flush()
     }
 
-    fn directory(&self, tar: &mut tar::Builder<impl Write>, relative: &Path, depth: usize) -> io::Result<()> {
+    fn directory(
+        &self,
+        tar: &mut tar::Builder<impl Write>,
+        relative: &Path,
+        depth: usize,
+    ) -> io::Result<()> {
         if depth > DEEPEST {
-            return Err(io::Error::other(format!("`{}` is nested too deeply", relative.display())));
+            return Err(io::Error::other(format!(
+                "`{}` is nested too deeply",
+                relative.display()
+            )));
         }
         let mut names: Vec<PathBuf> = fs::read_dir(self.root.join(relative))?
             .map(|entry| entry.map(|entry| relative.join(entry.file_name())))
@@ -84,7 +100,11 @@ impl Context {
             if !ignored {
                 append(tar, &path, &name)?;
             }
-            if is_directory && (!ignored || self.ignore.may_bring_back || Path::new(&self.dockerfile).starts_with(&name)) {
+            if is_directory
+                && (!ignored
+                    || self.ignore.may_bring_back
+                    || Path::new(&self.dockerfile).starts_with(&name))
+            {
                 self.directory(tar, &name, depth + 1)?;
             }
         }
@@ -107,10 +127,16 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &Path, name: &Path) -> io::R
         tar.append_data(&mut header, name, io::empty())
     } else if metadata.is_file() {
         let size = metadata.len();
-        let mut file = Counted { file: fs::File::open(path)?.take(size), read: 0 };
+        let mut file = Counted {
+            file: fs::File::open(path)?.take(size),
+            read: 0,
+        };
         tar.append_data(&mut header, name, &mut file)?;
         if file.read < size {
-            return Err(io::Error::other(format!("`{}` shrank while it was read", path.display())));
+            return Err(io::Error::other(format!(
+                "`{}` shrank while it was read",
+                path.display()
+            )));
         }
         Ok(())
     } else {
@@ -165,7 +191,9 @@ impl Ignore {
                 continue;
             }
             let line = line.trim();
-            let (pattern, brings_back) = line.strip_prefix('!').map_or((line, false), |rest| (rest.trim(), true));
+            let (pattern, brings_back) = line
+                .strip_prefix('!')
+                .map_or((line, false), |rest| (rest.trim(), true));
             let pattern = normal(Path::new(pattern.trim_start_matches('/'))).unwrap_or_default();
             let pattern = pattern.to_string_lossy();
             if pattern.is_empty() {
@@ -175,7 +203,12 @@ impl Ignore {
                 .literal_separator(true)
                 .backslash_escape(true)
                 .build()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("`.dockerignore`: {error}")))?;
+                .map_err(|error| {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("`.dockerignore`: {error}"),
+                    )
+                })?;
             ignore.may_bring_back |= brings_back;
             ignore.rules.push((glob.compile_matcher(), brings_back));
         }
@@ -185,7 +218,10 @@ impl Ignore {
     fn covers(&self, path: &Path) -> bool {
         let mut covered = false;
         for (glob, brings_back) in &self.rules {
-            let matches = path.ancestors().filter(|part| !part.as_os_str().is_empty()).any(|part| glob.is_match(part));
+            let matches = path
+                .ancestors()
+                .filter(|part| !part.as_os_str().is_empty())
+                .any(|part| glob.is_match(part));
             if matches {
                 covered = !brings_back;
             }
@@ -200,24 +236,52 @@ mod tests {
 
     fn names(root: &Path, dockerfile: &str) -> Vec<String> {
         let mut bytes = Vec::new();
-        Context::open(root, Path::new(dockerfile)).expect("opens").write(&mut bytes).expect("writes");
+        Context::open(root, Path::new(dockerfile))
+            .expect("opens")
+            .write(&mut bytes)
+            .expect("writes");
         let mut archive = tar::Archive::new(bytes.as_slice());
         let entries = archive.entries().expect("a tar");
-        entries.map(|entry| entry.expect("an entry").path().expect("a path").to_string_lossy().into_owned()).collect()
+        entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .path()
+                    .expect("a path")
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
     }
 
     #[test]
     fn dockerignore_follows_the_rules_of_moby() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let root = directory.path();
-        for file in ["Dockerfile", "foo", "a/foo", "a/keep.md", "a/b/c.tmp", "docs/x.md", "docs/README.md"] {
+        for file in [
+            "Dockerfile",
+            "foo",
+            "a/foo",
+            "a/keep.md",
+            "a/b/c.tmp",
+            "docs/x.md",
+            "docs/README.md",
+        ] {
             let path = root.join(file);
             fs::create_dir_all(path.parent().expect("has a parent")).expect("created");
             fs::write(path, file).expect("written");
         }
         let rules = "# comment\nDockerfile\nfoo\n**/*.tmp\n/docs\n!docs/README.md\n";
         fs::write(root.join(".dockerignore"), rules).expect("written");
-        let expected = [".dockerignore", "Dockerfile", "a", "a/b", "a/foo", "a/keep.md", "docs/README.md"];
+        let expected = [
+            ".dockerignore",
+            "Dockerfile",
+            "a",
+            "a/b",
+            "a/foo",
+            "a/keep.md",
+            "docs/README.md",
+        ];
         assert_eq!(names(root, "Dockerfile"), expected);
     }
 

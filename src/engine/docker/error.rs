@@ -7,7 +7,10 @@ use crate::engine::{EngineError, FailureKind};
 /// Translates an error of the attempt `attempt`.
 pub(super) fn translate(attempt: &str, error: Error) -> EngineError {
     let (kind, message) = match error {
-        Error::DockerResponseServerError { status_code, message } => (kind_of(status_code, &message), message),
+        Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => (kind_of(status_code, &message), message),
         Error::DockerStreamError { error } => (kind_of(500, &error), error),
         Error::JsonDataError { message, .. } => (FailureKind::Internal, message),
         error @ (Error::HyperResponseError { .. }
@@ -17,7 +20,11 @@ pub(super) fn translate(attempt: &str, error: Error) -> EngineError {
         | Error::SocketNotFoundError(_)) => (FailureKind::Unreachable, chain(&error)),
         error => (FailureKind::Internal, chain(&error)),
     };
-    EngineError { attempt: attempt.to_owned(), kind, message: message.trim().to_owned() }
+    EngineError {
+        attempt: attempt.to_owned(),
+        kind,
+        message: message.trim().to_owned(),
+    }
 }
 
 /// What an answer means. The engine has few machine-readable codes, so some are known by their words:
@@ -25,10 +32,16 @@ pub(super) fn translate(attempt: &str, error: Error) -> EngineError {
 fn kind_of(status: u16, message: &str) -> FailureKind {
     let message = message.to_lowercase();
     let says = |words: &str| message.contains(words);
-    if says("pool overlaps") || (says("subnet") && says("already used")) || says("address space overlaps") {
+    if says("pool overlaps")
+        || (says("subnet") && says("already used"))
+        || says("address space overlaps")
+    {
         return FailureKind::SubnetTaken;
     }
-    if says("removal of container") && says("in progress") || says("active endpoints") || says("is in use") {
+    if says("removal of container") && says("in progress")
+        || says("active endpoints")
+        || says("is in use")
+    {
         return FailureKind::Busy;
     }
     match status {
@@ -60,10 +73,25 @@ mod tests {
 
     #[test]
     fn overlap_is_known_in_both_dialects() {
-        assert_eq!(kind_of(403, "Pool overlaps with other one on this address space"), FailureKind::SubnetTaken);
-        assert_eq!(kind_of(500, "subnet 10.1.0.0/28 is already used on the host"), FailureKind::SubnetTaken);
-        assert_eq!(kind_of(403, "error while removing network: network x has active endpoints"), FailureKind::Busy);
-        assert_eq!(kind_of(409, "removal of container a is already in progress"), FailureKind::Busy);
+        assert_eq!(
+            kind_of(403, "Pool overlaps with other one on this address space"),
+            FailureKind::SubnetTaken
+        );
+        assert_eq!(
+            kind_of(500, "subnet 10.1.0.0/28 is already used on the host"),
+            FailureKind::SubnetTaken
+        );
+        assert_eq!(
+            kind_of(
+                403,
+                "error while removing network: network x has active endpoints"
+            ),
+            FailureKind::Busy
+        );
+        assert_eq!(
+            kind_of(409, "removal of container a is already in progress"),
+            FailureKind::Busy
+        );
         assert_eq!(kind_of(400, "invalid reference"), FailureKind::Refused);
     }
 }

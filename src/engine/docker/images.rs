@@ -5,18 +5,27 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+};
 use futures::stream::StreamExt as _;
 
 use super::error::translate;
-use crate::engine::{EngineError, FailureKind, ImageFacts, ImageHealthcheck, Removal, Resource, ResourceKind};
+use crate::engine::{
+    EngineError, FailureKind, ImageFacts, ImageHealthcheck, Removal, Resource, ResourceKind,
+};
 use crate::name::ImageId;
 
-pub(super) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
+pub(super) async fn inspect(
+    docker: &Docker,
+    reference: &str,
+) -> Result<Option<ImageFacts>, EngineError> {
     let attempt = format!("inspect image `{reference}`");
     let inspected = match docker.inspect_image(reference).await {
         Ok(inspected) => inspected,
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => return Ok(None),
         Err(error) => return Err(translate(&attempt, error)),
     };
     let Some(id) = inspected.id else {
@@ -36,8 +45,13 @@ pub(super) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<I
     exposed_tcp.sort_unstable();
     let mut volumes = config.volumes.unwrap_or_default();
     volumes.sort_unstable();
-    let nanoseconds =
-        |value: Option<i64>| Duration::from_nanos(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0));
+    let nanoseconds = |value: Option<i64>| {
+        Duration::from_nanos(
+            value
+                .and_then(|value| u64::try_from(value).ok())
+                .unwrap_or(0),
+        )
+    };
     let has_command = config.cmd.is_some_and(|words| !words.is_empty())
         || config.entrypoint.is_some_and(|words| !words.is_empty());
     Ok(Some(ImageFacts {
@@ -50,7 +64,10 @@ pub(super) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<I
             test: check.test.unwrap_or_default(),
             interval: nanoseconds(check.interval),
             timeout: nanoseconds(check.timeout),
-            retries: check.retries.and_then(|retries| u32::try_from(retries).ok()).unwrap_or(0),
+            retries: check
+                .retries
+                .and_then(|retries| u32::try_from(retries).ok())
+                .unwrap_or(0),
             start_period: nanoseconds(check.start_period),
         }),
         has_command,
@@ -61,8 +78,14 @@ pub(super) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<I
 pub(super) async fn pull(docker: &Docker, reference: &str) -> Result<(), EngineError> {
     let attempt = format!("pull image `{reference}`");
     let last = reference.rsplit('/').next().unwrap_or(reference);
-    let tagged = if last.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") };
-    let options = CreateImageOptionsBuilder::default().from_image(&tagged).build();
+    let tagged = if last.contains([':', '@']) {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    };
+    let options = CreateImageOptionsBuilder::default()
+        .from_image(&tagged)
+        .build();
     let mut progress = docker.create_image(Some(options), None, None).boxed();
     while let Some(report) = progress.next().await {
         let report = report.map_err(|error| translate(&attempt, error))?;
@@ -81,7 +104,9 @@ pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Remov
     let options = RemoveImageOptionsBuilder::default().force(true).build();
     match docker.remove_image(&resource.id, Some(options), None).await {
         Ok(_layers) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Removal::AlreadyGone),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(Removal::AlreadyGone),
         Err(error) => Err(translate(&format!("remove {resource}"), error)),
     }
 }
@@ -90,14 +115,30 @@ pub(super) async fn list(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
 ) -> Result<Vec<Resource>, EngineError> {
-    let options = ListImagesOptionsBuilder::default().all(true).filters(filter).build();
-    let listed = docker.list_images(Some(options)).await.map_err(|error| translate("list images", error))?;
+    let options = ListImagesOptionsBuilder::default()
+        .all(true)
+        .filters(filter)
+        .build();
+    let listed = docker
+        .list_images(Some(options))
+        .await
+        .map_err(|error| translate("list images", error))?;
     Ok(listed
         .into_iter()
         .map(|image| {
-            let tag = image.repo_tags.first().filter(|tag| !tag.starts_with("<none>"));
-            let name = tag.map_or_else(|| image.id.clone(), |tag| tag.trim_end_matches(":latest").to_owned());
-            Resource { kind: ResourceKind::Image, id: image.id, name }
+            let tag = image
+                .repo_tags
+                .first()
+                .filter(|tag| !tag.starts_with("<none>"));
+            let name = tag.map_or_else(
+                || image.id.clone(),
+                |tag| tag.trim_end_matches(":latest").to_owned(),
+            );
+            Resource {
+                kind: ResourceKind::Image,
+                id: image.id,
+                name,
+            }
         })
         .collect())
 }

@@ -22,8 +22,9 @@ pub use self::connect::ConnectError;
 use self::connect::Endpoint;
 use self::error::translate;
 use super::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind,
-    ImageFacts, NetworkSpec, OutputChunk, Removal, Resource, ResourceKind, VolumeSpec,
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError,
+    ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal, Resource,
+    ResourceKind, VolumeSpec,
 };
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
@@ -42,7 +43,10 @@ impl DockerEngine {
     /// The address cannot be understood, or certificates cannot be read.
     pub fn from_environment() -> Result<Self, ConnectError> {
         let endpoint = Endpoint::from_environment()?;
-        Ok(Self { docker: endpoint.connect()?, endpoint })
+        Ok(Self {
+            docker: endpoint.connect()?,
+            endpoint,
+        })
     }
 
     /// The address, for messages.
@@ -54,19 +58,31 @@ impl DockerEngine {
 
 /// A filter by the label of a run.
 fn label_filter(run: RunId) -> HashMap<String, Vec<String>> {
-    HashMap::from([("label".to_owned(), vec![format!("{}={run}", super::RUN_LABEL)])])
+    HashMap::from([(
+        "label".to_owned(),
+        vec![format!("{}={run}", super::RUN_LABEL)],
+    )])
 }
 
 #[async_trait]
 impl Engine for DockerEngine {
     async fn describe(&self) -> Result<Capabilities, EngineError> {
         let attempt = format!("reach the engine at `{}`", self.endpoint);
-        let version = self.docker.version().await.map_err(|error| translate(&attempt, error))?;
+        let version = self
+            .docker
+            .version()
+            .await
+            .map_err(|error| translate(&attempt, error))?;
         let product = version
             .platform
             .map(|platform| platform.name)
             .filter(|name| !name.is_empty())
-            .or_else(|| version.components.and_then(|all| all.into_iter().next()).map(|first| first.name))
+            .or_else(|| {
+                version
+                    .components
+                    .and_then(|all| all.into_iter().next())
+                    .map(|first| first.name)
+            })
             .unwrap_or_else(|| "Docker Engine".to_owned());
         let api = version.api_version.unwrap_or_default();
         let api = parse_api(&api).ok_or_else(|| EngineError {
@@ -133,7 +149,10 @@ impl Engine for DockerEngine {
         containers::kill(&self.docker, container).await
     }
 
-    async fn inspect_container(&self, container: &ContainerId) -> Result<ContainerFacts, EngineError> {
+    async fn inspect_container(
+        &self,
+        container: &ContainerId,
+    ) -> Result<ContainerFacts, EngineError> {
         containers::inspect(&self.docker, container).await
     }
 
@@ -141,7 +160,11 @@ impl Engine for DockerEngine {
         containers::wait(&self.docker, container).await
     }
 
-    async fn exec(&self, container: &ContainerId, command: &[String]) -> Result<ExecOutcome, EngineError> {
+    async fn exec(
+        &self,
+        container: &ContainerId,
+        command: &[String],
+    ) -> Result<ExecOutcome, EngineError> {
         containers::exec(&self.docker, container, command).await
     }
 

@@ -5,20 +5,27 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{
-    EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
-    VolumeCreateRequest,
+    EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder,
+    InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveVolumeOptionsBuilder,
 };
 
 use super::error::translate;
-use crate::engine::{EndpointSpec, EngineError, FailureKind, NetworkSpec, Removal, Resource, ResourceKind, VolumeSpec};
+use crate::engine::{
+    EndpointSpec, EngineError, FailureKind, NetworkSpec, Removal, Resource, ResourceKind,
+    VolumeSpec,
+};
 use crate::name::{ContainerId, NetworkId};
 
 pub(super) async fn create(docker: &Docker, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
     let ipam = spec.subnet.map(|subnet| Ipam {
-        config: Some(vec![IpamConfig { subnet: Some(subnet.to_string()), ..IpamConfig::default() }]),
+        config: Some(vec![IpamConfig {
+            subnet: Some(subnet.to_string()),
+            ..IpamConfig::default()
+        }]),
         ..Ipam::default()
     });
     let request = NetworkCreateRequest {
@@ -26,7 +33,8 @@ pub(super) async fn create(docker: &Docker, spec: &NetworkSpec) -> Result<Networ
         driver: spec.driver.clone(),
         internal: Some(spec.internal),
         ipam,
-        options: (!spec.driver_opts.is_empty()).then(|| spec.driver_opts.clone().into_iter().collect()),
+        options: (!spec.driver_opts.is_empty())
+            .then(|| spec.driver_opts.clone().into_iter().collect()),
         labels: Some(spec.labels.clone().into_iter().collect()),
         ..NetworkCreateRequest::default()
     };
@@ -41,8 +49,13 @@ pub(super) async fn create(docker: &Docker, spec: &NetworkSpec) -> Result<Networ
 pub(super) async fn find(docker: &Docker, name: &str) -> Result<Option<NetworkId>, EngineError> {
     let attempt = format!("find network `{name}`");
     let filter = HashMap::from([("name".to_owned(), vec![name.to_owned()])]);
-    let options = ListNetworksOptionsBuilder::default().filters(&filter).build();
-    let listed = docker.list_networks(Some(options)).await.map_err(|error| translate(&attempt, error))?;
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(&filter)
+        .build();
+    let listed = docker
+        .list_networks(Some(options))
+        .await
+        .map_err(|error| translate(&attempt, error))?;
     let mut ids = listed
         .into_iter()
         .filter(|network| network.name.as_deref() == Some(name))
@@ -73,14 +86,21 @@ pub(super) async fn connect(
     docker
         .connect_network(network.as_str(), request)
         .await
-        .map_err(|error| translate(&format!("connect container `{container}` to network `{network}`"), error))
+        .map_err(|error| {
+            translate(
+                &format!("connect container `{container}` to network `{network}`"),
+                error,
+            )
+        })
 }
 
 /// A network that something still hangs on is freed by force first.
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
     match docker.remove_network(&resource.id).await {
         Ok(()) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Removal::AlreadyGone),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(Removal::AlreadyGone),
         Err(error) => {
             let error = translate(&format!("remove {resource}"), error);
             if error.kind == FailureKind::Busy {
@@ -93,9 +113,17 @@ pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Remov
 
 /// Best effort: what cannot be disconnected now is tried again with the next removal.
 async fn disconnect_all(docker: &Docker, network: &str) {
-    let Ok(inspected) = docker.inspect_network(network, None::<InspectNetworkOptions>).await else { return };
+    let Ok(inspected) = docker
+        .inspect_network(network, None::<InspectNetworkOptions>)
+        .await
+    else {
+        return;
+    };
     for container in inspected.containers.unwrap_or_default().into_keys() {
-        let request = NetworkDisconnectRequest { container, force: Some(true) };
+        let request = NetworkDisconnectRequest {
+            container,
+            force: Some(true),
+        };
         let _ = docker.disconnect_network(network, request).await;
     }
 }
@@ -104,14 +132,23 @@ pub(super) async fn list(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
 ) -> Result<Vec<Resource>, EngineError> {
-    let options = ListNetworksOptionsBuilder::default().filters(filter).build();
-    let listed = docker.list_networks(Some(options)).await.map_err(|error| translate("list networks", error))?;
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(filter)
+        .build();
+    let listed = docker
+        .list_networks(Some(options))
+        .await
+        .map_err(|error| translate("list networks", error))?;
     Ok(listed
         .into_iter()
         .filter_map(|network| {
             let id = network.id?;
             let name = network.name.unwrap_or_else(|| id.clone());
-            Some(Resource { kind: ResourceKind::Network, id, name })
+            Some(Resource {
+                kind: ResourceKind::Network,
+                id,
+                name,
+            })
         })
         .collect())
 }
@@ -120,7 +157,8 @@ pub(super) async fn create_volume(docker: &Docker, spec: &VolumeSpec) -> Result<
     let request = VolumeCreateRequest {
         name: Some(spec.name.clone()),
         driver: spec.driver.clone(),
-        driver_opts: (!spec.driver_opts.is_empty()).then(|| spec.driver_opts.clone().into_iter().collect()),
+        driver_opts: (!spec.driver_opts.is_empty())
+            .then(|| spec.driver_opts.clone().into_iter().collect()),
         labels: Some(spec.labels.clone().into_iter().collect()),
         ..VolumeCreateRequest::default()
     };
@@ -131,11 +169,16 @@ pub(super) async fn create_volume(docker: &Docker, spec: &VolumeSpec) -> Result<
         .map_err(|error| translate(&format!("create volume `{}`", spec.name), error))
 }
 
-pub(super) async fn remove_volume(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
+pub(super) async fn remove_volume(
+    docker: &Docker,
+    resource: &Resource,
+) -> Result<Removal, EngineError> {
     let options = RemoveVolumeOptionsBuilder::default().force(true).build();
     match docker.remove_volume(&resource.id, Some(options)).await {
         Ok(()) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Removal::AlreadyGone),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(Removal::AlreadyGone),
         Err(error) => Err(translate(&format!("remove {resource}"), error)),
     }
 }
@@ -145,11 +188,18 @@ pub(super) async fn list_volumes(
     filter: &HashMap<String, Vec<String>>,
 ) -> Result<Vec<Resource>, EngineError> {
     let options = ListVolumesOptionsBuilder::default().filters(filter).build();
-    let listed = docker.list_volumes(Some(options)).await.map_err(|error| translate("list volumes", error))?;
+    let listed = docker
+        .list_volumes(Some(options))
+        .await
+        .map_err(|error| translate("list volumes", error))?;
     Ok(listed
         .volumes
         .unwrap_or_default()
         .into_iter()
-        .map(|volume| Resource { kind: ResourceKind::Volume, id: volume.name.clone(), name: volume.name })
+        .map(|volume| Resource {
+            kind: ResourceKind::Volume,
+            id: volume.name.clone(),
+            name: volume.name,
+        })
         .collect())
 }

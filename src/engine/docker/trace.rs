@@ -46,8 +46,12 @@ pub(super) struct Trace {
 impl Trace {
     /// Takes one report. A report that cannot be read is passed over: it is progress, not result.
     pub(super) fn record(&mut self, encoded: &str) {
-        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(encoded) else { return };
-        let Ok(status) = StatusResponse::decode(bytes.as_slice()) else { return };
+        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(encoded) else {
+            return;
+        };
+        let Ok(status) = StatusResponse::decode(bytes.as_slice()) else {
+            return;
+        };
         for log in status.logs {
             let lines = self.output.entry(log.vertex).or_default();
             for line in String::from_utf8_lossy(&log.message).lines() {
@@ -57,7 +61,11 @@ impl Trace {
                 lines.push_back(line.to_owned());
             }
         }
-        if let Some(vertex) = status.vertexes.into_iter().find(|vertex| !vertex.error.is_empty()) {
+        if let Some(vertex) = status
+            .vertexes
+            .into_iter()
+            .find(|vertex| !vertex.error.is_empty())
+        {
             self.failed = Some((vertex.digest, vertex.name));
         }
     }
@@ -85,15 +93,27 @@ mod tests {
     #[test]
     fn the_failing_step_is_shown_with_its_output() {
         let mut trace = Trace::default();
-        let log = |text: &str| VertexLog { vertex: "sha256:a".to_owned(), message: text.as_bytes().to_vec() };
-        trace.record(&encoded(&StatusResponse { vertexes: Vec::new(), logs: vec![log("hello\n"), log("oops\n")] }));
+        let log = |text: &str| VertexLog {
+            vertex: "sha256:a".to_owned(),
+            message: text.as_bytes().to_vec(),
+        };
+        trace.record(&encoded(&StatusResponse {
+            vertexes: Vec::new(),
+            logs: vec![log("hello\n"), log("oops\n")],
+        }));
         let vertex = Vertex {
             digest: "sha256:a".to_owned(),
             name: "[2/2] RUN make".to_owned(),
             error: "exit code: 3".to_owned(),
         };
-        trace.record(&encoded(&StatusResponse { vertexes: vec![vertex], logs: Vec::new() }));
+        trace.record(&encoded(&StatusResponse {
+            vertexes: vec![vertex],
+            logs: Vec::new(),
+        }));
         trace.record("not base64 at all");
-        assert_eq!(trace.failure().as_deref(), Some("step [2/2] RUN make\n  hello\n  oops"));
+        assert_eq!(
+            trace.failure().as_deref(),
+            Some("step [2/2] RUN make\n  hello\n  oops")
+        );
     }
 }

@@ -44,11 +44,19 @@ struct Inner {
 
 impl Faults {
     pub(super) fn inject(&self, fault: Fault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).planned.push(fault);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .planned
+            .push(fault);
     }
 
     pub(super) fn calls(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).calls.clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .calls
+            .clone()
     }
 
     /// Counts a call and says what goes wrong with it.
@@ -56,6 +64,10 @@ impl Faults {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let call = inner.calls.len();
         inner.calls.push(verb.to_owned());
-        inner.planned.iter().find(|fault| fault.call() == call).copied()
+        inner
+            .planned
+            .iter()
+            .find(|fault| fault.call() == call)
+            .copied()
     }
 }

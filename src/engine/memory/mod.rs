@@ -20,8 +20,8 @@ use futures::stream::BoxStream;
 use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind,
-    ImageFacts, NetworkSpec, OutputChunk, Removal, Resource, VolumeSpec,
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError,
+    ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal, Resource, VolumeSpec,
 };
 use crate::clock;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -47,13 +47,19 @@ impl Behaviour {
     /// Runs until it is removed and accepts on `port` from `after` its start.
     #[must_use]
     pub fn serves(port: u16, after: Duration) -> Self {
-        Self { accepts: BTreeMap::from([(port, after)]), ..Self::default() }
+        Self {
+            accepts: BTreeMap::from([(port, after)]),
+            ..Self::default()
+        }
     }
 
     /// Ends with `code`, `after` its start.
     #[must_use]
     pub fn exits(after: Duration, code: i64) -> Self {
-        Self { exits: Some((after, code)), ..Self::default() }
+        Self {
+            exits: Some((after, code)),
+            ..Self::default()
+        }
     }
 }
 
@@ -68,7 +74,10 @@ impl MemoryEngine {
     /// An engine that has every image, and whose containers behave as told, by service name.
     #[must_use]
     pub fn new(behaviours: BTreeMap<&'static str, Behaviour>) -> Self {
-        Self { state: Arc::new(Mutex::new(State::new(behaviours))), faults: Arc::default() }
+        Self {
+            state: Arc::new(Mutex::new(State::new(behaviours))),
+            faults: Arc::default(),
+        }
     }
 
     /// Lets one call fail. Calls are counted from zero, over all verbs.
@@ -119,14 +128,22 @@ impl MemoryEngine {
                 if late.is_zero() {
                     clock::pause(Duration::ZERO).await;
                 }
-                Err(failure(verb, FailureKind::Unreachable, "injected loss of the reply"))
+                Err(failure(
+                    verb,
+                    FailureKind::Unreachable,
+                    "injected loss of the reply",
+                ))
             }
         }
     }
 }
 
 fn failure(verb: &str, kind: FailureKind, message: &str) -> EngineError {
-    EngineError { attempt: verb.to_owned(), kind, message: message.to_owned() }
+    EngineError {
+        attempt: verb.to_owned(),
+        kind,
+        message: message.to_owned(),
+    }
 }
 
 /// Durations of calls, as measured on a real engine.
@@ -151,27 +168,42 @@ impl Engine for MemoryEngine {
 
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
         let reference = reference.to_owned();
-        self.call("inspect image", READ, move |state| Ok(state.image(&reference))).await
+        self.call("inspect image", READ, move |state| {
+            Ok(state.image(&reference))
+        })
+        .await
     }
 
     async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
         let message = format!("`{reference}` is in no registry");
-        self.call("pull image", READ, move |_state| Err(failure("pull image", FailureKind::NotFound, &message))).await
+        self.call("pull image", READ, move |_state| {
+            Err(failure("pull image", FailureKind::NotFound, &message))
+        })
+        .await
     }
 
     async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError> {
         let spec = spec.clone();
-        self.call("build image", START, move |state| Ok(state.build_image(&spec))).await
+        self.call("build image", START, move |state| {
+            Ok(state.build_image(&spec))
+        })
+        .await
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
         let spec = spec.clone();
-        self.call("create network", NETWORK, move |state| state.create_network(&spec)).await
+        self.call("create network", NETWORK, move |state| {
+            state.create_network(&spec)
+        })
+        .await
     }
 
     async fn find_network(&self, name: &str) -> Result<Option<NetworkId>, EngineError> {
         let name = name.to_owned();
-        self.call("find network", READ, move |state| Ok(state.find_network(&name))).await
+        self.call("find network", READ, move |state| {
+            Ok(state.find_network(&name))
+        })
+        .await
     }
 
     async fn connect_network(
@@ -181,7 +213,10 @@ impl Engine for MemoryEngine {
         _endpoint: &EndpointSpec,
     ) -> Result<(), EngineError> {
         let (network, container) = (network.clone(), container.clone());
-        self.call("connect network", CREATE, move |state| state.connect(&network, &container)).await
+        self.call("connect network", CREATE, move |state| {
+            state.connect(&network, &container)
+        })
+        .await
     }
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
@@ -195,7 +230,10 @@ impl Engine for MemoryEngine {
 
     async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         let spec = spec.clone();
-        self.call("create container", CREATE, move |state| state.create_container(&spec)).await
+        self.call("create container", CREATE, move |state| {
+            state.create_container(&spec)
+        })
+        .await
     }
 
     async fn attach(
@@ -203,7 +241,9 @@ impl Engine for MemoryEngine {
         container: &ContainerId,
     ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
         let id = container.clone();
-        let mut ended = self.call("attach", READ, move |state| state.subscribe(&id)).await?;
+        let mut ended = self
+            .call("attach", READ, move |state| state.subscribe(&id))
+            .await?;
         let engine = self.clone();
         let id = container.clone();
         // Nothing before the start, the output with it, the end with the container's.
@@ -237,22 +277,33 @@ impl Engine for MemoryEngine {
 
     async fn kill_container(&self, container: &ContainerId) -> Result<(), EngineError> {
         let id = container.clone();
-        self.call("kill container", CREATE, move |state| state.kill(&id)).await
+        self.call("kill container", CREATE, move |state| state.kill(&id))
+            .await
     }
 
-    async fn inspect_container(&self, container: &ContainerId) -> Result<ContainerFacts, EngineError> {
+    async fn inspect_container(
+        &self,
+        container: &ContainerId,
+    ) -> Result<ContainerFacts, EngineError> {
         let id = container.clone();
-        self.call("inspect container", READ, move |state| state.inspect(&id)).await
+        self.call("inspect container", READ, move |state| state.inspect(&id))
+            .await
     }
 
     async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError> {
         let id = container.clone();
-        let mut ended = self.call("wait container", READ, move |state| state.subscribe(&id)).await?;
+        let mut ended = self
+            .call("wait container", READ, move |state| state.subscribe(&id))
+            .await?;
         let _ = ended.wait_for(|phase| phase.has_ended()).await;
         Ok(())
     }
 
-    async fn exec(&self, container: &ContainerId, _command: &[String]) -> Result<ExecOutcome, EngineError> {
+    async fn exec(
+        &self,
+        container: &ContainerId,
+        _command: &[String],
+    ) -> Result<ExecOutcome, EngineError> {
         let id = container.clone();
         self.call("exec", START, move |state| state.exec(&id)).await
     }
@@ -263,16 +314,20 @@ impl Engine for MemoryEngine {
         path: &str,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError> {
         let (id, path) = (container.clone(), path.to_owned());
-        let archive = self.call("read archive", READ, move |state| state.archive(&id, &path)).await?;
+        let archive = self
+            .call("read archive", READ, move |state| state.archive(&id, &path))
+            .await?;
         Ok(archive.map(|bytes| futures::stream::iter([Ok(Bytes::from(bytes))]).boxed()))
     }
 
     async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError> {
         let resource = resource.clone();
-        self.call("remove", REMOVE, move |state| state.remove(&resource)).await
+        self.call("remove", REMOVE, move |state| state.remove(&resource))
+            .await
     }
 
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
-        self.call("list", READ, move |state| Ok(state.labelled(run))).await
+        self.call("list", READ, move |state| Ok(state.labelled(run)))
+            .await
     }
 }

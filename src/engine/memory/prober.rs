@@ -27,6 +27,10 @@ impl Prober for MemoryEngine {
             NetworkProbe::Tcp { ports } => ports.clone(),
             NetworkProbe::Http { port, .. } | NetworkProbe::Postgres { port } => vec![*port],
         };
-        if self.lock().accepts(address, &ports) { Ok(()) } else { Err("connection refused".to_owned()) }
+        if self.lock().accepts(address, &ports) {
+            Ok(())
+        } else {
+            Err("connection refused".to_owned())
+        }
     }
 }

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use super::{Behaviour, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
-    BuildSpec, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, ImageFacts, MountSpecSource,
-    NetworkAddress, NetworkSpec, OutputChunk, OutputStream, RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL,
-    Subnet,
+    BuildSpec, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind,
+    ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, OutputChunk, OutputStream, RUN_LABEL,
+    Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
 };
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
@@ -88,18 +88,31 @@ impl State {
     }
 
     fn container(&self, id: &ContainerId) -> Result<&Container, EngineError> {
-        self.containers.get(id).ok_or_else(|| failure("find container", FailureKind::NotFound, "no such container"))
+        self.containers
+            .get(id)
+            .ok_or_else(|| failure("find container", FailureKind::NotFound, "no such container"))
     }
 
     /// Every image is there, but those called `missing`; one called `postgres` looks like PostgreSQL, `volume` has a volume.
     pub(super) fn image(&self, reference: &str) -> Option<ImageFacts> {
         let postgres = reference.contains("postgres");
-        let variables: &[&str] = if postgres { &["PGDATA=/data", "PG_MAJOR=15"] } else { &[] };
+        let variables: &[&str] = if postgres {
+            &["PGDATA=/data", "PG_MAJOR=15"]
+        } else {
+            &[]
+        };
         (!reference.contains("missing")).then(|| ImageFacts {
             id: ImageId::new(reference),
             exposed_tcp: if postgres { vec![5432] } else { Vec::new() },
-            volumes: if postgres || reference.contains("volume") { vec!["/data".to_owned()] } else { Vec::new() },
-            environment: variables.iter().map(|variable| (*variable).to_owned()).collect(),
+            volumes: if postgres || reference.contains("volume") {
+                vec!["/data".to_owned()]
+            } else {
+                Vec::new()
+            },
+            environment: variables
+                .iter()
+                .map(|variable| (*variable).to_owned())
+                .collect(),
             working_dir: "/app".to_owned(),
             healthcheck: None,
             has_command: true,
@@ -108,13 +121,18 @@ impl State {
 
     pub(super) fn build_image(&mut self, spec: &BuildSpec) -> ImageId {
         let id = ImageId::new(self.id("image"));
-        self.images.insert(id.clone(), (spec.name.clone(), spec.labels.clone()));
+        self.images
+            .insert(id.clone(), (spec.name.clone(), spec.labels.clone()));
         id
     }
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
         if let Some(subnet) = spec.subnet {
-            let taken = self.networks.values().filter_map(|network| network.subnet).chain(self.occupied.iter().copied());
+            let taken = self
+                .networks
+                .values()
+                .filter_map(|network| network.subnet)
+                .chain(self.occupied.iter().copied());
             if taken.into_iter().any(|other| other.overlaps(&subnet)) {
                 let message = "Pool overlaps with other one on this address space";
                 return Err(failure("create network", FailureKind::SubnetTaken, message));
@@ -132,15 +150,26 @@ impl State {
     }
 
     pub(super) fn find_network(&self, name: &str) -> Option<NetworkId> {
-        self.networks.iter().find(|(_, network)| network.name == name).map(|(id, _)| id.clone())
+        self.networks
+            .iter()
+            .find(|(_, network)| network.name == name)
+            .map(|(id, _)| id.clone())
     }
 
-    pub(super) fn connect(&mut self, network: &NetworkId, container: &ContainerId) -> Result<(), EngineError> {
+    pub(super) fn connect(
+        &mut self,
+        network: &NetworkId,
+        container: &ContainerId,
+    ) -> Result<(), EngineError> {
         let found = self
             .networks
             .get_mut(network)
             .ok_or_else(|| failure("connect", FailureKind::NotFound, "no such network"))?;
-        let base = found.subnet.map_or(u32::from(Ipv4Addr::new(172, 17, 0, 0)), |subnet| u32::from(subnet.base));
+        let base = found
+            .subnet
+            .map_or(u32::from(Ipv4Addr::new(172, 17, 0, 0)), |subnet| {
+                u32::from(subnet.base)
+            });
         let address = Ipv4Addr::from(base + found.next_host);
         found.next_host += 1;
         let container = self
@@ -152,12 +181,25 @@ impl State {
     }
 
     pub(super) fn volume(&mut self, name: &str, labels: &Labels) {
-        self.volumes.entry(name.to_owned()).or_insert_with(|| labels.clone());
+        self.volumes
+            .entry(name.to_owned())
+            .or_insert_with(|| labels.clone());
     }
 
-    pub(super) fn create_container(&mut self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
-        if self.containers.values().any(|other| other.name == spec.name) {
-            return Err(failure("create container", FailureKind::Busy, "the name is already in use"));
+    pub(super) fn create_container(
+        &mut self,
+        spec: &ContainerSpec,
+    ) -> Result<ContainerId, EngineError> {
+        if self
+            .containers
+            .values()
+            .any(|other| other.name == spec.name)
+        {
+            return Err(failure(
+                "create container",
+                FailureKind::Busy,
+                "the name is already in use",
+            ));
         }
         let mut volumes = BTreeSet::new();
         for mount in &spec.mounts {
@@ -166,7 +208,11 @@ impl State {
                 volumes.insert(name.clone());
             }
         }
-        let service = spec.labels.get(SERVICE_LABEL).map(String::as_str).unwrap_or_default();
+        let service = spec
+            .labels
+            .get(SERVICE_LABEL)
+            .map(String::as_str)
+            .unwrap_or_default();
         let id = ContainerId::new(self.id("container"));
         let container = Container {
             name: spec.name.clone(),
@@ -174,7 +220,10 @@ impl State {
             image: spec.image.clone(),
             networks: BTreeMap::new(),
             volumes,
-            working_dir: spec.working_dir.clone().unwrap_or_else(|| "/app".to_owned()),
+            working_dir: spec
+                .working_dir
+                .clone()
+                .unwrap_or_else(|| "/app".to_owned()),
             behaviour: self.behaviours.get(service).cloned().unwrap_or_default(),
             started: None,
             phase: watch::Sender::new(Phase::Created),
@@ -186,21 +235,34 @@ impl State {
         Ok(id)
     }
 
-    pub(super) fn subscribe(&self, id: &ContainerId) -> Result<watch::Receiver<Phase>, EngineError> {
-        self.container(id).map(|container| container.phase.subscribe())
+    pub(super) fn subscribe(
+        &self,
+        id: &ContainerId,
+    ) -> Result<watch::Receiver<Phase>, EngineError> {
+        self.container(id)
+            .map(|container| container.phase.subscribe())
     }
 
     pub(super) fn output(&self, id: &ContainerId) -> OutputChunk {
-        let text = self.container(id).map(|container| container.behaviour.output).unwrap_or_default();
-        OutputChunk { stream: OutputStream::Stdout, bytes: Bytes::from_static(text.as_bytes()) }
+        let text = self
+            .container(id)
+            .map(|container| container.behaviour.output)
+            .unwrap_or_default();
+        OutputChunk {
+            stream: OutputStream::Stdout,
+            bytes: Bytes::from_static(text.as_bytes()),
+        }
     }
 
     /// Starts a container; answers after which time it ends by itself.
     pub(super) fn start(&mut self, id: &ContainerId) -> Result<Option<Duration>, EngineError> {
-        let container = self
-            .containers
-            .get_mut(id)
-            .ok_or_else(|| failure("start container", FailureKind::NotFound, "no such container"))?;
+        let container = self.containers.get_mut(id).ok_or_else(|| {
+            failure(
+                "start container",
+                FailureKind::NotFound,
+                "no such container",
+            )
+        })?;
         container.started = Some(clock::now());
         container.phase.send_replace(Phase::Running);
         Ok(container.behaviour.exits.map(|(after, _)| after))
@@ -219,7 +281,11 @@ impl State {
     pub(super) fn kill(&mut self, id: &ContainerId) -> Result<(), EngineError> {
         let container = self.container(id)?;
         if *container.phase.borrow() != Phase::Running {
-            return Err(failure("kill container", FailureKind::Busy, "it is not running"));
+            return Err(failure(
+                "kill container",
+                FailureKind::Busy,
+                "it is not running",
+            ));
         }
         container.phase.send_replace(Phase::Ended(137));
         Ok(())
@@ -229,15 +295,27 @@ impl State {
         let container = self.container(id)?;
         let phase = *container.phase.borrow();
         let addresses = container.networks.iter().map(|(id, address)| {
-            let gateway = self.networks.get(id).and_then(|network| network.subnet).map(|subnet| subnet.gateway().into());
-            (id.clone(), NetworkAddress { address: (*address).into(), gateway })
+            let gateway = self
+                .networks
+                .get(id)
+                .and_then(|network| network.subnet)
+                .map(|subnet| subnet.gateway().into());
+            (
+                id.clone(),
+                NetworkAddress {
+                    address: (*address).into(),
+                    gateway,
+                },
+            )
         });
         Ok(ContainerFacts {
             running: phase == Phase::Running,
             exit: match phase {
-                Phase::Ended(code) => {
-                    Some(Exit { code: Some(code), oom_killed: container.behaviour.oom_killed, error: None })
-                }
+                Phase::Ended(code) => Some(Exit {
+                    code: Some(code),
+                    oom_killed: container.behaviour.oom_killed,
+                    error: None,
+                }),
                 _ => None,
             },
             addresses: addresses.collect(),
@@ -249,20 +327,38 @@ impl State {
     pub(super) fn exec(&self, id: &ContainerId) -> Result<ExecOutcome, EngineError> {
         let container = self.container(id)?;
         if *container.phase.borrow() != Phase::Running {
-            return Err(failure("exec", FailureKind::Busy, "the container is not running"));
+            return Err(failure(
+                "exec",
+                FailureKind::Busy,
+                "the container is not running",
+            ));
         }
-        let elapsed = container.started.map_or(Duration::ZERO, |started| started.elapsed());
+        let elapsed = container
+            .started
+            .map_or(Duration::ZERO, |started| started.elapsed());
         let code = match container.behaviour.exec {
             Some((code, good_after)) if elapsed < good_after => code,
             _ => 0,
         };
-        Ok(ExecOutcome { code, output_tail: String::new() })
+        Ok(ExecOutcome {
+            code,
+            output_tail: String::new(),
+        })
     }
 
-    pub(super) fn archive(&self, id: &ContainerId, path: &str) -> Result<Option<Vec<u8>>, EngineError> {
+    pub(super) fn archive(
+        &self,
+        id: &ContainerId,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
         let container = self.container(id)?;
         let parent = Path::new(path).parent().unwrap_or_else(|| Path::new("/"));
-        let inside: Vec<_> = container.behaviour.files.iter().filter(|(file, _)| Path::new(file).starts_with(path)).collect();
+        let inside: Vec<_> = container
+            .behaviour
+            .files
+            .iter()
+            .filter(|(file, _)| Path::new(file).starts_with(path))
+            .collect();
         if inside.is_empty() {
             return Ok(None);
         }
@@ -271,9 +367,13 @@ impl State {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
-            let name = Path::new(file).strip_prefix(parent).unwrap_or_else(|_| Path::new(file));
+            let name = Path::new(file)
+                .strip_prefix(parent)
+                .unwrap_or_else(|_| Path::new(file));
             tar.append_data(&mut header, name, content.as_bytes())
-                .map_err(|error| failure("read archive", FailureKind::Internal, &error.to_string()))?;
+                .map_err(|error| {
+                    failure("read archive", FailureKind::Internal, &error.to_string())
+                })?;
         }
         tar.into_inner()
             .map(Some)
@@ -283,7 +383,10 @@ impl State {
     pub(super) fn remove(&mut self, resource: &Resource) -> Result<Removal, EngineError> {
         let busy = |what: &str| Err(failure("remove", FailureKind::Busy, what));
         let removed = match resource.kind {
-            ResourceKind::Container => match self.containers.remove(&ContainerId::new(resource.id.as_str())) {
+            ResourceKind::Container => match self
+                .containers
+                .remove(&ContainerId::new(resource.id.as_str()))
+            {
                 Some(container) => {
                     container.phase.send_replace(Phase::Ended(137));
                     true
@@ -292,42 +395,70 @@ impl State {
             },
             ResourceKind::Network => {
                 let id = NetworkId::new(resource.id.as_str());
-                if self.containers.values().any(|container| container.networks.contains_key(&id)) {
+                if self
+                    .containers
+                    .values()
+                    .any(|container| container.networks.contains_key(&id))
+                {
                     return busy("network has active endpoints");
                 }
                 self.networks.remove(&id).is_some()
             }
             ResourceKind::Volume => {
-                if self.containers.values().any(|container| container.volumes.contains(&resource.id)) {
+                if self
+                    .containers
+                    .values()
+                    .any(|container| container.volumes.contains(&resource.id))
+                {
                     return busy("volume is in use");
                 }
                 self.volumes.remove(&resource.id).is_some()
             }
             ResourceKind::Image => {
                 let id = ImageId::new(resource.id.as_str());
-                if self.containers.values().any(|container| container.image == id) {
+                if self
+                    .containers
+                    .values()
+                    .any(|container| container.image == id)
+                {
                     return busy("image is in use");
                 }
                 self.images.remove(&id).is_some()
             }
         };
-        Ok(if removed { Removal::Removed } else { Removal::AlreadyGone })
+        Ok(if removed {
+            Removal::Removed
+        } else {
+            Removal::AlreadyGone
+        })
     }
 
     /// Everything with its labels.
     fn listing(&self) -> impl Iterator<Item = (Resource, &Labels)> {
-        let resource = |kind, id: &str, name: &str| Resource { kind, id: id.to_owned(), name: name.to_owned() };
+        let resource = |kind, id: &str, name: &str| Resource {
+            kind,
+            id: id.to_owned(),
+            name: name.to_owned(),
+        };
         let containers = self.containers.iter().map(move |(id, container)| {
-            (resource(ResourceKind::Container, id.as_str(), &container.name), &container.labels)
+            (
+                resource(ResourceKind::Container, id.as_str(), &container.name),
+                &container.labels,
+            )
         });
         let networks = self.networks.iter().map(move |(id, network)| {
-            (resource(ResourceKind::Network, id.as_str(), &network.name), &network.labels)
+            (
+                resource(ResourceKind::Network, id.as_str(), &network.name),
+                &network.labels,
+            )
         });
-        let volumes = self.volumes.iter().map(move |(name, labels)| (resource(ResourceKind::Volume, name, name), labels));
-        let images = self
-            .images
+        let volumes = self
+            .volumes
             .iter()
-            .map(move |(id, (name, labels))| (resource(ResourceKind::Image, id.as_str(), name), labels));
+            .map(move |(name, labels)| (resource(ResourceKind::Volume, name, name), labels));
+        let images = self.images.iter().map(move |(id, (name, labels))| {
+            (resource(ResourceKind::Image, id.as_str(), name), labels)
+        });
         containers.chain(networks).chain(volumes).chain(images)
     }
 
@@ -346,11 +477,20 @@ impl State {
     pub(super) fn accepts(&self, address: IpAddr, ports: &[u16]) -> bool {
         self.containers.values().any(|container| {
             let listens = |port: &u16| {
-                container.behaviour.accepts.get(port).zip(container.started).is_some_and(|(after, started)| {
-                    started.elapsed() >= *after && *container.phase.borrow() == Phase::Running
-                })
+                container
+                    .behaviour
+                    .accepts
+                    .get(port)
+                    .zip(container.started)
+                    .is_some_and(|(after, started)| {
+                        started.elapsed() >= *after && *container.phase.borrow() == Phase::Running
+                    })
             };
-            container.networks.values().any(|own| IpAddr::from(*own) == address) && ports.iter().any(listens)
+            container
+                .networks
+                .values()
+                .any(|own| IpAddr::from(*own) == address)
+                && ports.iter().any(listens)
         })
     }
 }
