@@ -17,9 +17,7 @@ pub(super) struct Arguments {
 pub(super) fn plan(arguments: &Arguments) -> ExitCode {
     match project::plan(&arguments.project, RunId::random()) {
         Ok((plan, warnings)) => {
-            for warning in warnings {
-                super::complain(&warning.replacen("warning: ", "", 1));
-            }
+            project::show(&warnings);
             say(plan.to_text().trim_end());
             ExitCode::Passed
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::complain;
-use crate::config::{self, Request};
+use crate::config::{self, Problems, Request};
 use crate::exit_code::ExitCode;
 use crate::name::RunId;
 use crate::plan::{Plan, Selection};
@@ -34,11 +34,9 @@ pub(super) struct ProjectArguments {
     skip: Vec<String>,
 }
 
-/// Loads the project and makes the plan. Everything that is wrong has been printed when this fails.
-pub(super) fn plan(
-    arguments: &ProjectArguments,
-    run: RunId,
-) -> Result<(Plan, Vec<String>), ExitCode> {
+/// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has been printed when this
+/// fails.
+pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Problems), ExitCode> {
     let request = Request {
         directory: arguments.directory.clone(),
         files: arguments.files.clone(),
@@ -49,8 +47,7 @@ pub(super) fn plan(
         project_name: arguments.project_name.clone(),
     };
     let loaded = config::load(&request).map_err(|problems| {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let _ = std::io::stderr().write_all(problems.render(colour, WIDTH).as_bytes());
+        show(&problems);
         ExitCode::Usage
     })?;
     let selection = Selection {
@@ -61,8 +58,15 @@ pub(super) fn plan(
         complain(&error.to_string());
         ExitCode::Usage
     })?;
-    let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
-    Ok((plan, warnings))
+    Ok((plan, Problems::from(loaded.warnings)))
+}
+
+/// Prints problems with their places, if there are any.
+pub(super) fn show(problems: &Problems) {
+    if !problems.is_empty() {
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let _ = std::io::stderr().write_all(problems.render(colour, WIDTH).as_bytes());
+    }
 }
 
 /// Columns for diagnostics.

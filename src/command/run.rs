@@ -68,7 +68,8 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     let reporters = Reporters::new(&plan, directory, Style::detect());
-    for message in warnings {
+    for warning in warnings.iter() {
+        let message = warning.to_string();
         reporters.event(Duration::ZERO, Event::Warning { message });
     }
     let watchdog = tokio::task::spawn_blocking(move || Watchdog::start(run)).await;

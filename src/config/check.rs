@@ -42,7 +42,6 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
     }
     attach_networks(context, &mut active, networks, project);
     set_roles(&mut active);
-    check_roles(context, &active);
 
     project.volumes = volumes;
     project.services = active
@@ -279,34 +278,5 @@ fn set_roles(active: &mut [ReadService]) {
         } else {
             Role::Service
         };
-    }
-}
-
-fn check_roles(context: &mut Context<'_>, active: &[ReadService]) {
-    let suites: BTreeMap<&ServiceName, Option<&Place>> = active
-        .iter()
-        .filter(|one| one.service.role == Role::Suite)
-        .map(|one| (&one.service.name, one.places.suite.as_ref()))
-        .collect();
-    for one in active {
-        for dependency in one.service.depends_on.keys() {
-            let Some(suite_place) = suites.get(dependency) else {
-                continue;
-            };
-            let name = &one.service.name;
-            let message = format!("service `{name}` waits for the suite `{dependency}`");
-            let place = one
-                .places
-                .depends_on
-                .get(dependency)
-                .unwrap_or(&one.places.name);
-            let mut problem = Problem::error(message).at(place);
-            if let Some(suite) = suite_place {
-                problem = problem.label(suite, "made a suite here");
-            }
-            let help = "suites run when everything else is ready, side by side; make it a job by taking \
-                        `suite` out, or drop the dependency";
-            context.problems.push(problem.help(help));
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the text that a person reads: message, file, line, caret and help. It never decides what is a
 //! problem, and its output depends on nothing but the problems, the width and the colour asked for.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -129,13 +130,15 @@ pub struct Problems {
     list: Vec<Problem>,
     /// Errors and warnings beyond the limit, which are only counted.
     dropped: [usize; 2],
+    /// Places whose value is known to be wrong, by file and start.
+    silenced: HashSet<(usize, usize)>,
 }
 
 impl From<Vec<Problem>> for Problems {
     fn from(list: Vec<Problem>) -> Self {
         let mut problems = Self {
             list,
-            dropped: [0, 0],
+            ..Self::default()
         };
         problems.sort();
         problems
@@ -155,8 +158,20 @@ impl fmt::Display for Problems {
 }
 
 impl Problems {
+    /// Drops all problems to come that start at this place: one problem with a value is enough, and what
+    /// the readers say of the value that stands in for it would only mislead.
+    pub(super) fn silence(&mut self, place: &Place) {
+        self.silenced.insert(place.key());
+    }
+
     /// Adds a problem. Past the limit it is only counted.
     pub(super) fn push(&mut self, problem: Problem) {
+        if problem
+            .place()
+            .is_some_and(|place| self.silenced.contains(&place.key()))
+        {
+            return;
+        }
         if self.list.len() < MAX_PROBLEMS {
             self.list.push(problem);
         } else if let Some(count) = self

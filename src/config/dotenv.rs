@@ -327,20 +327,20 @@ mod tests {
             "CR=v\r\n",
             "LAST=$GONE",
         )), @r#"
-        CR="v"
-        DOUBLE="a\ta b $x \"q\" \\041"
-        EMPTY=""
-        EXPORTED="x"
-        HASH="a#b"
-        HOST="outside"
-        LAST=""
-        MULTI="one\ntwo"
-        PLAIN="a b"
-        SINGLE="a $PLAIN \\n"
-        USES="outside-a b-d"
-        YAML="y"
-        unset GONE @222..227
-        "#);
+    CR="v"
+    DOUBLE="a\ta b $x \"q\" \\041"
+    EMPTY=""
+    EXPORTED="x"
+    HASH="a#b"
+    HOST="outside"
+    LAST=""
+    MULTI="one\ntwo"
+    PLAIN="a b"
+    SINGLE="a $PLAIN \\n"
+    USES="outside-a b-d"
+    YAML="y"
+    unset GONE @222..227
+    "#);
     }
 
     #[test]

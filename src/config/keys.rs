@@ -1,7 +1,7 @@
 //! One table of every key that a Compose file may have, with what is done about it.
 //!
 //! The tables cover the keys of the published Compose schema, so that none can vanish silently. They
-//! only name keys; values are read in [`super::read`].
+//! only name keys; values are read by the readers.
 
 /// What is done about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

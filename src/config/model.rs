@@ -222,7 +222,7 @@ pub struct PublishedPort {
 /// `x-envrun.ready`: every probe that is named must pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
-    /// The probes, at least one.
+    /// The probes; when there are none, only the deadline was given, and the plan chooses.
     pub probes: Vec<ReadyProbe>,
     /// Limit from start to ready; `None` is the default of 3 min, zero means no limit.
     pub deadline: Option<Duration>,

@@ -104,7 +104,10 @@ impl<'a> Replacer<'a> {
             Value::Scalar(scalar) if scalar.text.contains('$') => {
                 match self.scalar(scalar, &node.place, problems) {
                     Some(text) => *scalar = Scalar::text(text),
-                    None => *scalar = Scalar::text(""),
+                    None => {
+                        *scalar = Scalar::text("");
+                        problems.silence(&node.place);
+                    }
                 }
             }
             Value::Scalar(_) => {}

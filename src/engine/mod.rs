@@ -236,7 +236,34 @@ pub struct ContainerSpec {
     /// Healthcheck handed to the engine as well, `None` keeps the image's.
     pub healthcheck: Option<HealthcheckSpec>,
     /// Options without interpretation.
-    pub options: crate::config::model::ContainerOptions,
+    pub options: ContainerOptions,
+}
+
+/// Options of a container that need no interpretation, each named after its key in a Compose file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerOptions {
+    /// An init process that reaps zombies.
+    pub init: Option<bool>,
+    /// All rights on the host.
+    pub privileged: bool,
+    /// Root file system mounted read-only.
+    pub read_only: bool,
+    /// A pseudo-terminal.
+    pub tty: bool,
+    /// Signal that stops it.
+    pub stop_signal: Option<String>,
+    /// Capabilities added.
+    pub cap_add: Vec<String>,
+    /// Capabilities dropped.
+    pub cap_drop: Vec<String>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_size: Option<u64>,
+    /// Limit of memory in bytes.
+    pub mem_limit: Option<u64>,
+    /// Lines of `/etc/hosts`, each as `name:address`.
+    pub extra_hosts: Vec<String>,
+    /// Temporary file systems: target to options.
+    pub tmpfs: BTreeMap<String, String>,
 }
 
 /// Healthcheck as the engine takes it.

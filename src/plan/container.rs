@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels};
-use crate::config::model::{Healthcheck, MountSource};
+use crate::config::model::{self, Healthcheck, MountSource};
 use crate::engine::{
-    ContainerSpec, EndpointSpec, HealthcheckSpec, ImageFacts, MountSpec, MountSpecSource,
+    ContainerOptions, ContainerSpec, EndpointSpec, HealthcheckSpec, ImageFacts, MountSpec,
+    MountSpecSource,
 };
 use crate::name::{NetworkId, NetworkKey};
 
@@ -57,7 +58,23 @@ pub fn specification(
             .map(|port| (port.target, port.host_ip.clone(), port.udp))
             .collect(),
         healthcheck: service.healthcheck.as_ref().map(healthcheck),
-        options: service.options.clone(),
+        options: options(&service.options),
+    }
+}
+
+fn options(options: &model::ContainerOptions) -> ContainerOptions {
+    ContainerOptions {
+        init: options.init,
+        privileged: options.privileged,
+        read_only: options.read_only,
+        tty: options.tty,
+        stop_signal: options.stop_signal.clone(),
+        cap_add: options.cap_add.clone(),
+        cap_drop: options.cap_drop.clone(),
+        shm_size: options.shm_size,
+        mem_limit: options.mem_limit,
+        extra_hosts: options.extra_hosts.clone(),
+        tmpfs: options.tmpfs.clone(),
     }
 }
 

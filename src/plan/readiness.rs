@@ -36,20 +36,25 @@ pub struct Requirement {
 #[must_use]
 pub fn requirement(service: &Service, image: &ImageFacts) -> Requirement {
     let healthcheck = healthcheck(service, image);
-    if let Some(ready) = &service.ready {
+    let deadline = |probes: &[Probe]| match service.ready.as_ref().and_then(|ready| ready.deadline)
+    {
+        None => Some(patience(probes)),
+        Some(Duration::ZERO) => None,
+        Some(limit) => Some(limit),
+    };
+    if let Some(ready) = service
+        .ready
+        .as_ref()
+        .filter(|ready| !ready.probes.is_empty())
+    {
         let probes: Vec<Probe> = ready
             .probes
             .iter()
             .filter_map(|probe| declared_probe(probe, healthcheck.as_ref()))
             .collect();
-        let deadline = match ready.deadline {
-            None => Some(patience(&probes)),
-            Some(Duration::ZERO) => None,
-            Some(limit) => Some(limit),
-        };
         return Requirement {
+            deadline: deadline(&probes),
             probes,
-            deadline,
             declared: true,
             reason: "`x-envrun.ready`".to_owned(),
         };
@@ -81,7 +86,7 @@ pub fn requirement(service: &Service, image: &ImageFacts) -> Requirement {
         reasons.push("nothing to probe: no healthcheck, no port".to_owned());
     }
     Requirement {
-        deadline: Some(patience(&probes)),
+        deadline: deadline(&probes),
         probes,
         declared,
         reason: reasons.join(" and "),

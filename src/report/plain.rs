@@ -5,6 +5,7 @@ use std::path::Path;
 use super::table::seconds;
 use crate::event::Event;
 use crate::junit::text::sanitise;
+use crate::name::ServiceName;
 use crate::outcome::{Failure, SuiteResult};
 
 /// The lines that an event is worth; most steps of the plan are worth none.
@@ -18,11 +19,7 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             suites,
         } => vec![
             format!("envrun {version}, project `{project}`, run {run}"),
-            format!(
-                "{} services, {} of them suites",
-                services.len(),
-                suites.len()
-            ),
+            format!("{} services, suites: {}", services.len(), names(suites)),
         ],
         Event::EngineFound {
             product,
@@ -163,6 +160,14 @@ fn tail(lines: &mut Vec<String>, service: &str, output: &[String]) {
             .iter()
             .map(|line| format!("{service} | {}", sanitise(line))),
     );
+}
+
+fn names(services: &[ServiceName]) -> String {
+    services
+        .iter()
+        .map(ServiceName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn log_path(directory: &Path, service: &str) -> String {

@@ -369,8 +369,9 @@ impl Executor {
 
 /// An error that leaves open whether the call took effect keeps the intent open.
 fn settle_unless_lost(intent: super::ledger::Intent, error: EngineError) -> EngineError {
-    if !matches!(error.kind, FailureKind::Unreachable | FailureKind::Internal) {
-        intent.settle();
+    match error.kind {
+        FailureKind::Unreachable => intent.lose(),
+        _ => intent.settle(),
     }
     error
 }

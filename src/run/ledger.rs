@@ -53,8 +53,19 @@ enum State {
     InFlight,
     /// The reply was lost at this time: the resource may appear yet.
     Lost(Instant),
+    /// The call was dropped by us at this time. Only builds are; that ends them, so little can follow.
+    Dropped(Instant),
     /// The engine has answered, in whichever way.
     Settled,
+}
+
+/// How long a resource may still appear.
+#[derive(Debug, Clone, Copy)]
+pub struct Late {
+    /// After the reply to its creation was lost. Of sixty dropped creates the last landed after 5 s.
+    pub lost: Duration,
+    /// After a build was dropped.
+    pub dropped: Duration,
 }
 
 /// The ledger of one run.
@@ -125,7 +136,7 @@ impl Ledger {
                 ledger: Arc::clone(self),
                 kind,
                 name: name.to_owned(),
-                answered: false,
+                answer: None,
             },
             problem,
         )
@@ -161,14 +172,15 @@ impl Ledger {
     pub fn may_appear_until(
         &self,
         seen: &dyn Fn(ResourceKind, &str) -> bool,
-        late_arrival: &dyn Fn(ResourceKind) -> Duration,
+        late: Late,
     ) -> Option<Instant> {
         self.lock()
             .iter()
             .filter(|((kind, name), _)| !seen(*kind, name))
-            .filter_map(|((kind, _), state)| match state {
-                State::Lost(at) => at.checked_add(late_arrival(*kind)),
-                _ => None,
+            .filter_map(|(_, state)| match state {
+                State::Lost(at) => at.checked_add(late.lost),
+                State::Dropped(at) => at.checked_add(late.dropped),
+                State::InFlight | State::Settled => None,
             })
             .max()
     }
@@ -197,31 +209,37 @@ impl Ledger {
     }
 }
 
-/// A creating call in flight. Dropped without an answer (a panic, a cancelled pull), it counts as a lost reply.
+/// A creating call in flight. Dropped without an answer, a build counts as ended and everything else (a panic) as a
+/// lost reply.
 pub struct Intent {
     ledger: Arc<Ledger>,
     kind: ResourceKind,
     name: String,
-    answered: bool,
+    answer: Option<State>,
 }
 
 impl Intent {
     /// The engine has answered: the resource exists, or it certainly does not.
     pub fn settle(mut self) {
-        self.answered = true;
+        self.answer = Some(State::Settled);
         self.ledger.pass_on(&Record::Settle {
             kind: self.kind,
             name: self.name.clone(),
         });
     }
+
+    /// The connection broke: whether the resource exists is unknown.
+    pub fn lose(mut self) {
+        self.answer = Some(State::Lost(clock::now()));
+    }
 }
 
 impl Drop for Intent {
     fn drop(&mut self) {
-        let state = if self.answered {
-            State::Settled
-        } else {
-            State::Lost(clock::now())
+        let state = match self.answer.take() {
+            Some(state) => state,
+            None if self.kind == ResourceKind::Image => State::Dropped(clock::now()),
+            None => State::Lost(clock::now()),
         };
         self.ledger
             .lock()

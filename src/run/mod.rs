@@ -10,7 +10,6 @@ pub mod ledger;
 pub mod output;
 mod readying;
 pub mod teardown;
-mod verdict;
 pub mod watchdog;
 
 use std::panic::AssertUnwindSafe;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::ledger::Ledger;
+use super::ledger::{Late, Ledger};
 use crate::clock::{self, Instant};
 use crate::engine::{Engine, EngineError, FailureKind, Removal, Resource, ResourceKind};
 use crate::outcome::{Leftover, TeardownReport};
@@ -20,11 +20,8 @@ use crate::outcome::{Leftover, TeardownReport};
 pub struct Limits {
     /// Limit of the whole.
     pub total: Duration,
-    /// How long a resource may still appear after the reply to its creation was lost. Of sixty dropped creates the last
-    /// landed after 5 s.
-    pub late_arrival: Duration,
-    /// The same for an image whose build was dropped: dropping the connection ends a build, so little can follow.
-    pub late_image: Duration,
+    /// How long resources may still appear.
+    pub late: Late,
     /// How long an engine that does not answer at all is waited for.
     pub engine_silent: Duration,
 }
@@ -33,8 +30,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             total: Duration::from_secs(60),
-            late_arrival: Duration::from_secs(8),
-            late_image: Duration::from_millis(500),
+            late: Late {
+                lost: Duration::from_secs(8),
+                dropped: Duration::from_millis(500),
+            },
             engine_silent: Duration::from_secs(15),
         }
     }
@@ -149,14 +148,10 @@ impl Teardown {
                 .chain(&self.already_gone)
                 .any(|resource| resource.kind == kind && resource.name == name)
         };
-        let late_arrival = |kind: ResourceKind| match kind {
-            ResourceKind::Image => self.limits.late_image,
-            _ => self.limits.late_arrival,
-        };
         self.ledger.is_quiet()
             && self
                 .ledger
-                .may_appear_until(&seen, &late_arrival)
+                .may_appear_until(&seen, self.limits.late)
                 .is_none_or(|until| clock::now() >= until)
     }
 

@@ -80,15 +80,16 @@ impl<'a> Context<'a> {
     }
 
     /// A path of the file, made absolute: `~` is the home directory, anything relative is under the
-    /// project's directory.
+    /// project's directory, and an absolute path stays as it is.
     pub(in crate::config) fn path(&self, text: &str) -> PathBuf {
-        let from_home = text
+        let rest = text
             .strip_prefix('~')
             .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        match (from_home, self.variables.get("HOME")) {
+        match (rest, self.variables.get("HOME")) {
             (Some(rest), Some(home)) => {
                 clean_path(&self.directory.join(home).join(rest.trim_start_matches('/')))
             }
+            _ if text.starts_with('/') => PathBuf::from(text),
             _ => clean_path(&self.directory.join(text)),
         }
     }
@@ -158,7 +159,12 @@ impl<'a> Context<'a> {
         let message = format!("unknown key `{}` of {}", shorten(&key.text), section.owner);
         let problem = Problem::error(message).at(&key.place);
         let names = section.keys.iter().map(|rule| rule.key);
-        self.problems.push(match did_you_mean(&key.text, names) {
+        let help = if self.problems.is_full() {
+            None
+        } else {
+            did_you_mean(&key.text, names)
+        };
+        self.problems.push(match help {
             Some(help) => problem.help(help),
             None => problem,
         });

@@ -14,7 +14,6 @@ pub(super) struct ServiceExtension {
     pub(super) ready: Option<Ready>,
     pub(super) suite: Option<Suite>,
     pub(super) ready_healthcheck: Option<Place>,
-    pub(super) suite_place: Option<Place>,
 }
 
 /// Reads the top-level `x-envrun`.
@@ -45,7 +44,6 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
     }
     if let Some(entry) = map.entry("suite") {
         extension.suite = read_suite(context, &entry.value);
-        extension.suite_place = extension.suite.as_ref().map(|_| entry.key.place.clone());
     }
     extension
 }
@@ -108,11 +106,12 @@ fn read_ready(context: &mut Context<'_>, node: &Node, extension: &mut ServiceExt
     let deadline = map
         .get("deadline")
         .and_then(|node| context.duration(node, "deadline"));
-    if !is_named {
+    // A deadline alone leaves the choice of the probe to the plan.
+    if !is_named && map.get("deadline").is_none() {
         let help = "name `tcp`, `http`, `postgres` or `healthcheck`, or leave `ready` out";
         context.error_help(&node.place, "`ready` names no probe", help);
     }
-    if !probes.is_empty() {
+    if !probes.is_empty() || (!is_named && deadline.is_some()) {
         extension.ready = Some(Ready { probes, deadline });
     }
 }
@@ -149,12 +148,14 @@ fn read_http(context: &mut Context<'_>, node: &Node) -> Option<ReadyProbe> {
             None
         }
     };
-    let path = map.get("path").map(|node| read_http_path(context, node));
+    let path = match map.get("path") {
+        Some(node) => read_http_path(context, node),
+        None => Some("/".to_owned()),
+    };
     let status = map
         .get("status")
         .and_then(|node| context.integer(node, "status", 100..=599))
         .and_then(|status| u16::try_from(status).ok());
-    let path = path.map_or_else(|| Some("/".to_owned()), |path| path);
     Some(ReadyProbe::Http {
         port: port?,
         path: path?,

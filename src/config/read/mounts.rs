@@ -1,7 +1,9 @@
 //! `volumes:` and `tmpfs:` of a service.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
+use super::super::files::clean_path;
 use super::super::keys;
 use super::super::model::{Mount, MountSource};
 use super::super::source::Place;
@@ -36,7 +38,9 @@ pub(super) fn read_mounts(
                 .filled_text(item, "volumes")
                 .and_then(|text| read_short(context, &text, &item.place)),
         };
-        let Some(mount) = mount else { continue };
+        let Some(mut mount) = mount else { continue };
+        // `/data/` and `/data` are one place, so they are one mount.
+        mount.target = clean_path(Path::new(&mount.target)).display().to_string();
         let entry = (mount, item.place.clone());
         match index
             .get(&entry.0.target)

@@ -30,7 +30,6 @@ pub(in crate::config) struct Places {
     pub(in crate::config) volumes: Vec<(VolumeKey, Place)>,
     pub(in crate::config) ready_healthcheck: Option<Place>,
     pub(in crate::config) healthcheck: Option<Place>,
-    pub(in crate::config) suite: Option<Place>,
 }
 
 /// Reads one service; `None` when it is no mapping at all.
@@ -109,7 +108,6 @@ pub(super) fn read_service(
         healthcheck: map
             .entry("healthcheck")
             .map(|entry| entry.key.place.clone()),
-        suite: extension.suite_place,
     };
     Some(ReadService {
         service,

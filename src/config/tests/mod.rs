@@ -1,1 +1,242 @@
+//! Tests of the whole layer: files in, a project or the rendered problems out, as text.
 
+mod hostile;
+mod merging;
+mod problems;
+mod projects;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::model::{
+    Healthcheck, Mount, MountSource, Project, PublishedPort, ReadyProbe, Role, Service,
+};
+use super::{Loaded, Problems, Request, load};
+
+/// A directory called `demo` with some files, and what is asked for.
+struct Case {
+    directory: tempfile::TempDir,
+    request: Request,
+}
+
+impl Case {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("demo");
+        std::fs::create_dir(&root).unwrap();
+        for (name, text) in files {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let environment = BTreeMap::from([("HOME".to_owned(), "/home/me".to_owned())]);
+        let request = Request {
+            directory: root,
+            environment,
+            ..Request::default()
+        };
+        Self { directory, request }
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.request
+            .environment
+            .insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn files(mut self, files: &[&str]) -> Self {
+        self.request.files = files.iter().map(Into::into).collect();
+        self
+    }
+
+    fn profiles(mut self, profiles: &[&str]) -> Self {
+        self.request.profiles = profiles.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Problems> {
+        load(&self.request)
+    }
+
+    /// The project and the warnings, or the problems.
+    fn show(&self) -> String {
+        let text = match self.load() {
+            Ok(loaded) => {
+                let mut text = describe(&loaded.project);
+                if !loaded.warnings.is_empty() {
+                    text.push('\n');
+                    text.push_str(&Problems::from(loaded.warnings).render(false, 90));
+                }
+                text
+            }
+            Err(problems) => problems.render(false, 90),
+        };
+        let directory = std::fs::canonicalize(self.directory.path()).unwrap();
+        text.replace(&directory.display().to_string(), "/PARENT")
+            .replace(&self.directory.path().display().to_string(), "/PARENT")
+    }
+}
+
+/// What one file gives.
+fn show(text: &str) -> String {
+    Case::new(&[("compose.yaml", text)]).show()
+}
+
+/// What one service gives; its lines stand two levels deep.
+fn show_service(lines: &str) -> String {
+    let lines: String = lines
+        .lines()
+        .flat_map(|line| ["    ", line, "\n"])
+        .collect();
+    show(&format!("services:\n  web:\n{lines}"))
+}
+
+/// A project with everything that is not a default.
+fn describe(project: &Project) -> String {
+    let mut out = format!(
+        "project {} in {}\n",
+        project.name,
+        project.directory.display()
+    );
+    for service in project.services.values() {
+        describe_service(service, &mut out);
+    }
+    for (key, network) in &project.networks {
+        let shown = format!("{network:?}");
+        let shown = shown.strip_prefix("Network ").unwrap_or(&shown);
+        let is_default = *network == Default::default();
+        writeln!(out, "network {key} {}", if is_default { "" } else { shown }).unwrap();
+    }
+    for (key, volume) in &project.volumes {
+        let is_default = *volume == Default::default();
+        let shown = if is_default {
+            String::new()
+        } else {
+            format!("{volume:?}")
+        };
+        writeln!(out, "volume {key} {shown}").unwrap();
+    }
+    if let Some(timeout) = project.settings.timeout {
+        writeln!(out, "timeout {timeout:?}").unwrap();
+    }
+    out.lines()
+        .map(str::trim_end)
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+fn describe_service(service: &Service, out: &mut String) {
+    let role = match service.role {
+        Role::Service => "service",
+        Role::Job => "job",
+        Role::Suite => "suite",
+    };
+    writeln!(out, "{role} {}", service.name).unwrap();
+    let mut line = |key: &str, value: String| writeln!(out, "  {key} {value}").unwrap();
+    let texts = [
+        ("image", &service.image),
+        ("working_dir", &service.working_dir),
+        ("user", &service.user),
+        ("hostname", &service.hostname),
+        ("container_name", &service.container_name),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            line(key, text.clone());
+        }
+    }
+    if let Some(build) = &service.build {
+        line("build", format!("{build:?}"));
+    }
+    for (key, words) in [
+        ("entrypoint", &service.entrypoint),
+        ("command", &service.command),
+    ] {
+        if let Some(words) = words {
+            line(key, format!("{words:?}"));
+        }
+    }
+    for (name, value) in &service.environment {
+        line("env", format!("{name}={value}"));
+    }
+    for (key, attachment) in &service.networks {
+        line(
+            "on",
+            format!("{key} {:?}", attachment.aliases).replace(" {}", ""),
+        );
+    }
+    for mount in &service.mounts {
+        line("mount", describe_mount(mount));
+    }
+    for (name, how) in &service.depends_on {
+        line(
+            "after",
+            format!("{name} {:?} required={}", how.condition, how.required),
+        );
+    }
+    match &service.healthcheck {
+        None => {}
+        Some(Healthcheck::Disabled) => line("healthcheck", "disabled".to_owned()),
+        Some(check) => line("healthcheck", format!("{check:?}")),
+    }
+    for port in &service.ports {
+        line("port", describe_port(port));
+    }
+    if !service.expose.is_empty() {
+        line("expose", format!("{:?}", service.expose));
+    }
+    for (name, value) in &service.labels {
+        line("label", format!("{name}={value}"));
+    }
+    if let Some(ready) = &service.ready {
+        let probes: Vec<String> = ready.probes.iter().map(describe_probe).collect();
+        line(
+            "ready",
+            format!("{} deadline {:?}", probes.join(", "), ready.deadline),
+        );
+    }
+    if let Some(suite) = &service.suite {
+        line(
+            "suite",
+            format!("junit {:?} timeout {:?}", suite.junit, suite.timeout),
+        );
+    }
+    if service.options != Default::default() {
+        line("options", format!("{:?}", service.options));
+    }
+}
+
+fn describe_mount(mount: &Mount) -> String {
+    let source = match &mount.source {
+        MountSource::Bind { path, create: true } => format!("{} (created)", path.display()),
+        MountSource::Bind {
+            path,
+            create: false,
+        } => path.display().to_string(),
+        MountSource::Volume(key) => format!("volume {key}"),
+        MountSource::Anonymous => "anonymous".to_owned(),
+    };
+    format!(
+        "{source} at {}{}",
+        mount.target,
+        if mount.read_only { " read-only" } else { "" }
+    )
+}
+
+fn describe_port(port: &PublishedPort) -> String {
+    let protocol = if port.udp { "udp" } else { "tcp" };
+    let published = port.published.as_deref().unwrap_or("-");
+    let host_ip = port.host_ip.as_deref().unwrap_or("*");
+    format!("{}/{protocol} from {host_ip} {published}", port.target)
+}
+
+fn describe_probe(probe: &ReadyProbe) -> String {
+    match probe {
+        ReadyProbe::Tcp { port } => format!("tcp {port}"),
+        ReadyProbe::Postgres { port } => format!("postgres {port}"),
+        ReadyProbe::Http { port, path, status } => format!("http {port}{path} {status:?}"),
+        ReadyProbe::Healthcheck => "healthcheck".to_owned(),
+    }
+}

@@ -537,7 +537,7 @@ mod tests {
         let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for level in 1..30 {
             let below = format!("*a{}", level - 1);
-            let list = vec![below.as_str(); 9].join(",");
+            let list = [below.as_str(); 9].join(",");
             writeln!(text, "a{level}: &a{level} [{list}]").unwrap();
         }
         assert!(show(&text).contains("the document is too large"));

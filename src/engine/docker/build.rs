@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::connect::Endpoint;
 use super::context::Context;
-use super::error::{chain, translate};
+use super::error::{root_cause, translate};
 use super::trace::Trace;
 use crate::engine::{BuildSpec, EngineError, FailureKind};
 use crate::name::ImageId;
@@ -137,7 +137,7 @@ async fn buildkit(
         kind,
         message,
     };
-    let lost = |error: hyper::Error| fail(FailureKind::Unreachable, chain(&error));
+    let lost = |error: hyper::Error| fail(FailureKind::Unreachable, root_cause(&error));
     let uri = format!("/build?{}", query(spec, &context));
     let body = StreamBody::new(stream(context).map(|piece| piece.map(Frame::data)));
     let request = hyper::Request::post(uri)

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use futures::FutureExt as _;
 use serde::Deserialize;
 
 /// The socket where Docker Engine listens unless told otherwise.
@@ -90,17 +92,21 @@ impl Endpoint {
     pub(super) fn connect(&self) -> Result<Docker, ConnectError> {
         let docker = match self {
             Self::Unix(path) => {
-                // Only the form of the path matters here; whether somebody listens is seen at the first call. bollard looks for the
-                // file at once, and a missing one is the same as one where nobody listens.
-                let docker = Docker::connect_with_unix(
-                    &path.to_string_lossy(),
-                    ANSWER_SECONDS,
-                    API_DEFAULT_VERSION,
-                );
-                return docker.map_err(|error| ConnectError::Prepare {
-                    address: self.to_string(),
-                    message: super::error::chain(&error),
-                });
+                let path = path.to_string_lossy();
+                match Docker::connect_with_unix(&path, ANSWER_SECONDS, API_DEFAULT_VERSION) {
+                    // bollard looks for the file at once. A missing one is the same as one where nobody listens, and is told like
+                    // that: by the first call, with everything that a failed run leaves.
+                    Err(Error::SocketNotFoundError(path)) => Docker::connect_with_custom_transport(
+                        move |_request| {
+                            let missing = Error::SocketNotFoundError(path.clone());
+                            futures::future::ready(Err(missing)).boxed()
+                        },
+                        None::<String>,
+                        ANSWER_SECONDS,
+                        API_DEFAULT_VERSION,
+                    ),
+                    docker => docker,
+                }
             }
             Self::Tcp(address) => Docker::connect_with_http(
                 &format!("tcp://{address}"),

@@ -13,11 +13,11 @@ pub(super) fn translate(attempt: &str, error: Error) -> EngineError {
         } => (kind_of(status_code, &message), message),
         Error::DockerStreamError { error } => (kind_of(500, &error), error),
         Error::JsonDataError { message, .. } => (FailureKind::Internal, message),
+        Error::SocketNotFoundError(_) => (FailureKind::Unreachable, "no such socket".to_owned()),
+        Error::RequestTimeoutError => (FailureKind::Unreachable, "no answer in time".to_owned()),
         error @ (Error::HyperResponseError { .. }
         | Error::HyperLegacyError { .. }
-        | Error::IOError { .. }
-        | Error::RequestTimeoutError
-        | Error::SocketNotFoundError(_)) => (FailureKind::Unreachable, chain(&error)),
+        | Error::IOError { .. }) => (FailureKind::Unreachable, root_cause(&error)),
         error => (FailureKind::Internal, chain(&error)),
     };
     EngineError {
@@ -50,6 +50,19 @@ fn kind_of(status: u16, message: &str) -> FailureKind {
         400..=499 => FailureKind::Refused,
         _ => FailureKind::Internal,
     }
+}
+
+/// The innermost reason of a broken connection: what is around it only says that there was a connection.
+pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    let text = inner.to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_lowercase()
 }
 
 /// An error with its sources, in one line.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::dispatcher::Dispatcher;
-use super::effect::{CollectedReport, Effect};
+use super::Dispatcher;
 use crate::engine::{EngineError, FailureKind};
 use crate::event::{Event, SuiteRow, VerdictSummary};
 use crate::junit::{self, SuiteProblem};
 use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
 use crate::plan::{Action, PlannedService};
+use crate::run::effect::{CollectedReport, Effect};
 
 /// A duration as people read it: `0.42s`, `30s`.
 pub(super) fn seconds(duration: Duration) -> String {

@@ -1,0 +1,170 @@
+//! How steps begin: from an action of the plan and the facts that are in, to the work that is to be done.
+
+use std::time::Duration;
+
+use super::{Dispatcher, Progress};
+use crate::engine::{EngineError, NetworkAddress};
+use crate::event::Event;
+use crate::name::{NetworkKey, ServiceName};
+use crate::outcome::{Failure, FailureClass};
+use crate::plan::subnet::Candidates;
+use crate::plan::{
+    Action, PlannedImage, PlannedNetwork, PlannedVolume, StepId, container, readiness,
+};
+use crate::run::effect::{Effect, ProbeTask, Work};
+
+impl Dispatcher {
+    pub(super) fn begin_step(&mut self, now: Duration, id: StepId) {
+        self.progress[id.0] = Progress::Running;
+        self.begun.insert(id, now);
+        let step = self.plan.steps[id.0].clone();
+        self.report(Event::StepStarted {
+            step: id.0,
+            what: self.plan.describe(&step.action),
+            cause: step.cause.clone(),
+        });
+        let work = match &step.action {
+            Action::ObtainImage(index) => match &self.plan.images[index.0] {
+                PlannedImage::Reference(reference) => Work::ObtainImage(reference.clone()),
+                PlannedImage::Build(spec) => Work::BuildImage(spec.clone()),
+            },
+            Action::CreateNetwork(key) => return self.begin_network(now, id, &key.clone(), None),
+            Action::CreateVolume(key) => match &self.plan.volumes[key] {
+                PlannedVolume::Owned(spec) => Work::CreateVolume(spec.clone()),
+                PlannedVolume::External(_) => return self.step_done(now, id),
+            },
+            Action::CreateContainer(name) => {
+                let planned = &self.plan.services[name];
+                let Some(image) = self.images.get(&planned.image) else {
+                    return self.bug(now, &format!("the image of `{name}` is not known"));
+                };
+                let spec = container::specification(&self.plan, planned, image, &self.networks);
+                Work::CreateContainer(Box::new(spec))
+            }
+            Action::ConnectNetwork(name, key) => {
+                let endpoint = container::endpoint(&self.plan.services[name], key);
+                match (self.networks.get(key).cloned(), self.container(name)) {
+                    (Some(network), Some(container)) => Work::Connect {
+                        network,
+                        container,
+                        endpoint,
+                    },
+                    _ => {
+                        return self.bug(now, &format!("`{name}` or network `{key}` is not known"));
+                    }
+                }
+            }
+            Action::StartContainer(name) => match self.container(name) {
+                Some(container) => Work::Start {
+                    service: name.clone(),
+                    container,
+                },
+                None => return self.bug(now, &format!("the container of `{name}` is not known")),
+            },
+            Action::AwaitReady(name) => return self.begin_wait(now, &name.clone()),
+            // The exit is watched from the start on.
+            Action::AwaitCompleted(_) | Action::AwaitSuite(_) => return,
+        };
+        self.effect(Effect::Perform(id, work));
+    }
+
+    /// Creates a network on the next subnet of its candidates.
+    pub(super) fn begin_network(
+        &mut self,
+        now: Duration,
+        id: StepId,
+        key: &NetworkKey,
+        refusal: Option<&EngineError>,
+    ) {
+        match self.plan.networks.get(key).cloned() {
+            Some(PlannedNetwork::External(name)) => {
+                self.effect(Effect::Perform(id, Work::FindNetwork(name)))
+            }
+            Some(PlannedNetwork::Owned { mut spec, prefix }) => {
+                let settings = &self.settings;
+                let (candidates, chosen) = self.subnets.entry(key.clone()).or_insert_with(|| {
+                    let candidates = Candidates::new(
+                        self.plan.run,
+                        key,
+                        prefix,
+                        settings.subnet_pool,
+                        &settings.avoid_subnets,
+                    );
+                    (candidates, None)
+                });
+                *chosen = if candidates.tried() < settings.subnet_attempts {
+                    candidates.next()
+                } else {
+                    None
+                };
+                if chosen.is_none() {
+                    let last = refusal
+                        .map(|error| format!(", last answer: {}", error.message))
+                        .unwrap_or_default();
+                    let failure = Failure {
+                        class: FailureClass::Engine,
+                        kind: "AddressPoolExhausted",
+                        service: None,
+                        message: format!(
+                            "no free subnet for network `{key}` in pool `{}` after {} attempts{last}",
+                            settings.subnet_pool,
+                            candidates.tried(),
+                        ),
+                        log_tail: Vec::new(),
+                        hint: Some(
+                            "remove networks that are no longer used, or choose another pool"
+                                .to_owned(),
+                        ),
+                    };
+                    return self.abort(now, failure);
+                }
+                spec.subnet = *chosen;
+                self.effect(Effect::Perform(id, Work::CreateNetwork(spec)));
+            }
+            None => self.bug(now, &format!("network `{key}` is not planned")),
+        }
+    }
+
+    pub(super) fn begin_wait(&mut self, now: Duration, name: &ServiceName) {
+        let planned = &self.plan.services[name];
+        let Some(image) = self.images.get(&planned.image) else {
+            return self.bug(now, &format!("the image of `{name}` is not known"));
+        };
+        let requirement = readiness::requirement(&planned.service, image);
+        let reason = requirement.reason.clone();
+        let state = self.services.entry(name.clone()).or_default();
+        state.requirement = Some(requirement.clone());
+        if state.exit.is_some() {
+            return;
+        }
+        let (Some(container), Some(started)) = (state.container.clone(), state.started_at) else {
+            return self.bug(now, &format!("`{name}` is waited for before its start"));
+        };
+        if requirement.probes.is_empty() {
+            return self.ready(now, name, reason, 0);
+        }
+        let address = self.address(name);
+        self.effect(Effect::Probe(Box::new(ProbeTask {
+            service: name.clone(),
+            container,
+            address,
+            requirement,
+            started,
+        })));
+    }
+
+    /// The address of a service that probes dial: on its first network that has one. Where the engine names no gateway (`internal`
+    /// networks), the first address of the subnet is the host's.
+    pub(super) fn address(&self, name: &ServiceName) -> Option<NetworkAddress> {
+        let planned = self.plan.services.get(name)?;
+        let facts = self.services.get(name)?.facts.as_ref()?;
+        planned.networks.iter().find_map(|key| {
+            let mut address = *facts.addresses.get(self.networks.get(key)?)?;
+            if address.gateway.is_none() {
+                let subnet = self.subnets.get(key).and_then(|(_, chosen)| *chosen);
+                address.gateway = subnet.map(|subnet| subnet.gateway().into());
+            }
+            Some(address)
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! What happens to containers: they start, become ready, complete, or die.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Dispatcher, Progress, verdict};
+use crate::config::model::Role;
+use crate::engine::{ContainerFacts, Exit};
+use crate::event::Event;
+use crate::name::{ContainerId, ServiceName};
+use crate::outcome::{Failure, FailureClass, Readiness};
+use crate::plan::{Action, PlannedService, StepId, readiness};
+use crate::run::effect::{Effect, Timer};
+
+impl Dispatcher {
+    pub(super) fn started(&mut self, now: Duration, step: StepId, facts: ContainerFacts) {
+        let Action::StartContainer(name) = self.plan.steps[step.0].action.clone() else {
+            return self.bug(now, "a start was answered that was not asked for");
+        };
+        let host_ports = facts
+            .host_ports
+            .iter()
+            .flat_map(|(port, hosts)| hosts.iter().map(move |host| format!("{port} -> {host}")))
+            .collect();
+        let state = self.services.entry(name.clone()).or_default();
+        state.started_at = Some(now);
+        state.facts = Some(facts);
+        let container = state.container.clone();
+        self.step_done(now, step);
+        let planned = &self.plan.services[&name];
+        match planned.service.suite.as_ref().map(|suite| suite.timeout) {
+            Some(timeout) => {
+                if let Some(limit) = timeout.filter(|limit| !limit.is_zero()) {
+                    self.effect(Effect::StartTimer(Timer::Suite(name.clone()), limit));
+                }
+                self.report(Event::SuiteStarted {
+                    suite: name.clone(),
+                });
+            }
+            None => self.report(Event::ServiceStarted {
+                service: name.clone(),
+                host_ports,
+            }),
+        }
+        if let Some(container) = container {
+            self.effect(Effect::Watch {
+                service: name,
+                container,
+            });
+        }
+    }
+
+    pub(super) fn ready(&mut self, now: Duration, name: &ServiceName, by: String, attempts: u32) {
+        let Some(step) = self.step_of(&Action::AwaitReady(name.clone())) else {
+            return;
+        };
+        if self.progress[step.0] != Progress::Running {
+            return;
+        }
+        let after = self.settle(now, name, None);
+        self.report(Event::ServiceReady {
+            service: name.clone(),
+            after,
+            by,
+            attempts,
+        });
+        self.step_done(now, step);
+    }
+
+    /// Notes that a service is ready, completed or failed, once; returns the time since its start.
+    pub(super) fn settle(
+        &mut self,
+        now: Duration,
+        name: &ServiceName,
+        problem: Option<Failure>,
+    ) -> Duration {
+        let state = self.services.entry(name.clone()).or_default();
+        let after = now.saturating_sub(state.started_at.unwrap_or(now));
+        if state.settled_at.is_none() || problem.is_some() {
+            state.settled_at = Some(now);
+            self.outcome.readiness.push(Readiness {
+                service: name.clone(),
+                duration: after,
+                problem,
+            });
+        }
+        after
+    }
+
+    pub(super) fn not_ready(
+        &mut self,
+        now: Duration,
+        name: &ServiceName,
+        summary: &str,
+        log_tail: Vec<String>,
+    ) {
+        let state = self.services.get(name);
+        let started = state.and_then(|state| state.started_at).unwrap_or(now);
+        let reason = state
+            .and_then(|state| state.requirement.as_ref())
+            .map(|requirement| requirement.reason.clone())
+            .unwrap_or_default();
+        let failure = Failure {
+            class: FailureClass::Environment,
+            kind: "NotReady",
+            service: Some(name.clone()),
+            message: format!(
+                "service `{name}` not ready after {} ({summary}; probed because of {reason})",
+                verdict::seconds(now.saturating_sub(started)),
+            ),
+            log_tail,
+            hint: Some(format!(
+                "say what ready means with `x-envrun: {{ ready: {{ … }} }}` on `{name}`; `ready.deadline` sets the limit"
+            )),
+        };
+        self.settle(now, name, Some(failure.clone()));
+        self.abort(now, failure);
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        now: Duration,
+        name: &ServiceName,
+        exit: Exit,
+        log_tail: Vec<String>,
+    ) {
+        let Some(planned) = self.plan.services.get(name).cloned() else {
+            return;
+        };
+        self.services.entry(name.clone()).or_default().exit = Some(exit.clone());
+        match planned.service.role {
+            Role::Suite => verdict::suite_exited(self, now, &planned, log_tail),
+            Role::Job | Role::Service => self.service_exited(now, &planned, exit, log_tail),
+        }
+    }
+
+    pub(super) fn service_exited(
+        &mut self,
+        now: Duration,
+        planned: &PlannedService,
+        exit: Exit,
+        log_tail: Vec<String>,
+    ) {
+        let name = &planned.service.name;
+        let is_job = planned.service.role == Role::Job;
+        let state = &self.services[name];
+        // The wait may not have begun yet, so the rules are asked here and not looked up.
+        let declared = self
+            .images
+            .get(&planned.image)
+            .is_some_and(|image| readiness::requirement(&planned.service, image).declared);
+        let was_ready = state.settled_at.is_some();
+        if exit.code == Some(0) && (is_job || !declared) {
+            self.effect(Effect::StopProbe(name.clone()));
+            let after = self.settle(now, name, None);
+            self.report(Event::ServiceCompleted {
+                service: name.clone(),
+                after,
+            });
+            for action in [
+                Action::AwaitReady(name.clone()),
+                Action::AwaitCompleted(name.clone()),
+            ] {
+                if let Some(step) = self.step_of(&action)
+                    && matches!(self.progress[step.0], Progress::Pending | Progress::Running)
+                {
+                    self.step_done(now, step);
+                }
+            }
+            return;
+        }
+        self.report(Event::ServiceDied {
+            service: name.clone(),
+            exit: exit.clone(),
+        });
+        let (kind, message) = match (is_job, was_ready) {
+            (true, _) => ("JobFailed", format!("job `{name}` {exit}")),
+            (false, false) => (
+                "Died",
+                format!("service `{name}` {exit} before it was ready"),
+            ),
+            (false, true) => (
+                "Died",
+                format!("service `{name}` {exit} while the run was going on"),
+            ),
+        };
+        let hint = exit.oom_killed.then(|| {
+            format!("raise `mem_limit` of `{name}`, or give the engine's host more memory")
+        });
+        let failure = Failure {
+            class: FailureClass::Environment,
+            kind,
+            service: Some(name.clone()),
+            message,
+            log_tail,
+            hint,
+        };
+        self.settle(now, name, Some(failure.clone()));
+        self.abort(now, failure);
+    }
+
+    /// Notes the end of a suite.
+    pub(super) fn suite_ended(&mut self, now: Duration, name: &ServiceName, log_tail: Vec<String>) {
+        self.services.entry(name.clone()).or_default().ended = Some((now, log_tail));
+    }
+
+    /// Where the reports of a suite are read from: its container, and the working directory in it.
+    pub(super) fn collection_of(&self, name: &ServiceName) -> Option<(ContainerId, String)> {
+        let state = self.services.get(name)?;
+        Some((
+            state.container.clone()?,
+            state.facts.as_ref()?.working_dir.clone(),
+        ))
+    }
+
+    /// When a suite started, on the wall clock.
+    pub(super) fn wall_clock_start(&self, name: &ServiceName) -> Option<SystemTime> {
+        let started = self.services.get(name)?.started_at?;
+        self.outcome.started.checked_add(started)
+    }
+
+    /// From the start of a suite to its end, or to now.
+    pub(super) fn suite_duration(&self, now: Duration, name: &ServiceName) -> Duration {
+        let Some(state) = self.services.get(name) else {
+            return Duration::ZERO;
+        };
+        let end = state.ended.as_ref().map_or(now, |(end, _)| *end);
+        state
+            .started_at
+            .map_or(Duration::ZERO, |started| end.saturating_sub(started))
+    }
+
+    /// The last output of a suite.
+    pub(super) fn suite_tail(&self, name: &ServiceName) -> Vec<String> {
+        let ended = self
+            .services
+            .get(name)
+            .and_then(|state| state.ended.as_ref());
+        ended.map(|(_, tail)| tail.clone()).unwrap_or_default()
+    }
+
+    /// Marks the wait for a suite as over.
+    pub(super) fn suite_done(&mut self, now: Duration, name: &ServiceName, passed: bool) {
+        if let Some(step) = self.step_of(&Action::AwaitSuite(name.clone())) {
+            self.step_done(now, step);
+            if !passed {
+                self.progress[step.0] = Progress::Failed;
+            }
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The pure dispatcher: inputs → state, effects, events.
+//!
+//! Everything that is decided during a run is decided here, synchronously and without I/O: which step may begin, what an exit
+//! means, when the run is over, what the verdict is. Time comes in as the duration since the start of the run.
+
+mod begin;
+mod lives;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use crate::engine::{
+    Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
+};
+use crate::event::Event;
+use crate::exit_code::Signal;
+use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
+use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::plan::subnet::Candidates;
+use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness};
+use crate::run::effect::{Effect, Input, Timer};
+
+/// What the run is given besides the plan.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Pool that subnets are taken from.
+    pub subnet_pool: Subnet,
+    /// Subnets that must not be touched: routes of the host.
+    pub avoid_subnets: Vec<Subnet>,
+    /// How many containers are started at once. The engine saturates early, and more at once only makes each slower.
+    pub concurrent_starts: usize,
+    /// How many subnets are tried before the pool counts as exhausted.
+    pub subnet_attempts: u32,
+}
+
+/// First API version whose build endpoint takes BuildKit (Docker 18.09).
+const BUILDKIT_API: (u16, u16) = (1, 39);
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Pending,
+    Running,
+    Done,
+    /// A suite that failed: done for those who only want it to be over.
+    Failed,
+}
+
+/// Where the run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    TearingDown,
+    Finished,
+}
+
+/// What is known of a service's container.
+#[derive(Debug, Default)]
+pub(super) struct ServiceState {
+    container: Option<ContainerId>,
+    pub(super) started_at: Option<Duration>,
+    facts: Option<ContainerFacts>,
+    /// `Some` once it is ready or completed.
+    settled_at: Option<Duration>,
+    pub(super) exit: Option<Exit>,
+    pub(super) timed_out: bool,
+    /// When a suite ended, and its last output.
+    ended: Option<(Duration, Vec<String>)>,
+    /// What the readiness rules say; known once the image is.
+    requirement: Option<readiness::Requirement>,
+}
+
+/// The state of a run.
+pub struct Dispatcher {
+    pub(super) plan: Plan,
+    settings: Settings,
+    phase: Phase,
+    progress: Vec<Progress>,
+    begun: BTreeMap<StepId, Duration>,
+    images: BTreeMap<ImageIndex, ImageFacts>,
+    networks: BTreeMap<NetworkKey, NetworkId>,
+    subnets: BTreeMap<NetworkKey, (Candidates, Option<Subnet>)>,
+    pub(super) services: BTreeMap<ServiceName, ServiceState>,
+    signals: u32,
+    pub(super) outcome: Outcome,
+    effects: Vec<Effect>,
+}
+
+impl Dispatcher {
+    /// A dispatcher at the beginning of a run.
+    #[must_use]
+    pub fn new(plan: Plan, settings: Settings, started: SystemTime) -> Self {
+        let services = plan
+            .services
+            .keys()
+            .map(|name| (name.clone(), ServiceState::default()))
+            .collect();
+        Self {
+            progress: vec![Progress::Pending; plan.steps.len()],
+            plan,
+            settings,
+            phase: Phase::Running,
+            begun: BTreeMap::new(),
+            images: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            services,
+            signals: 0,
+            outcome: Outcome {
+                failure: None,
+                suites: Vec::new(),
+                readiness: Vec::new(),
+                signal: None,
+                teardown: None,
+                report_problems: Vec::new(),
+                started,
+                duration: Duration::ZERO,
+            },
+            effects: Vec::new(),
+        }
+    }
+
+    /// What the run has come to so far.
+    #[must_use]
+    pub const fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Takes one input, `now` after the start of the run, and says what to do about it, in order.
+    #[must_use]
+    pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Effect> {
+        match input {
+            Input::Begin => {
+                self.begin();
+                return std::mem::take(&mut self.effects);
+            }
+            Input::Signal(signal) => self.signal(now, signal),
+            Input::TornDown(report) => self.torn_down(now, report),
+            Input::ReportProblems(problems) => self.outcome.report_problems = problems,
+            // Once the verdict is out, nothing that still comes in can change it.
+            _ if self.phase != Phase::Running => {}
+            Input::EngineDescribed(capabilities) => self.engine_described(now, capabilities),
+            Input::ImageObtained { step, facts } => self.image_obtained(now, step, facts),
+            Input::NetworkCreated { step, id } => self.network_created(now, step, id),
+            Input::StepDone { step } => self.step_done(now, step),
+            Input::ContainerCreated { step, id } => self.container_created(now, step, id),
+            Input::Started { step, facts } => self.started(now, step, facts),
+            Input::Failed {
+                step,
+                error,
+                log_tail,
+            } => self.failed(now, step, &error, log_tail),
+            Input::Ready {
+                service,
+                by,
+                attempts,
+            } => self.ready(now, &service, by, attempts),
+            Input::NotReady {
+                service,
+                summary,
+                log_tail,
+            } => self.not_ready(now, &service, &summary, log_tail),
+            Input::Exited {
+                service,
+                exit,
+                log_tail,
+            } => self.exited(now, &service, exit, log_tail),
+            Input::Collected {
+                suite,
+                reports,
+                problem,
+            } => {
+                verdict::judge_suite(self, now, &suite, reports, problem);
+            }
+            Input::EngineLost(error) => self.abort(now, verdict::engine_lost(&error)),
+            Input::Panicked(message) => self.bug(now, &message),
+            Input::TimedOut(timer) => self.timed_out(now, timer),
+        }
+        if self.phase == Phase::Running {
+            self.advance(now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn report(&mut self, event: Event) {
+        self.effects.push(Effect::Report(event));
+    }
+
+    fn begin(&mut self) {
+        let services = self.plan.services.keys().cloned().collect();
+        let suites = self
+            .plan
+            .suites()
+            .map(|planned| planned.service.name.clone())
+            .collect();
+        self.report(Event::RunStarted {
+            run: self.plan.run,
+            project: self.plan.project.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            services,
+            suites,
+        });
+        if let Some(limit) = self.plan.timeout.filter(|limit| !limit.is_zero()) {
+            self.effect(Effect::StartTimer(Timer::Run, limit));
+        }
+        self.effect(Effect::Describe);
+    }
+
+    /// Nothing begins before the engine has said who it is. What it cannot do is an error now, not half-way.
+    fn engine_described(&mut self, now: Duration, capabilities: Capabilities) {
+        let (major, minor) = capabilities.api;
+        self.report(Event::EngineFound {
+            product: capabilities.product,
+            version: capabilities.version,
+            api: format!("{major}.{minor}"),
+        });
+        let builds = self
+            .plan
+            .images
+            .iter()
+            .any(|image| matches!(image, PlannedImage::Build(_)));
+        if builds && (major, minor) < BUILDKIT_API {
+            self.abort(now, verdict::engine_too_old((major, minor), BUILDKIT_API));
+        }
+    }
+
+    /// Begins every step that may begin, longest chain first; concludes when every suite is judged.
+    fn advance(&mut self, now: Duration) {
+        verdict::skip_unreachable_suites(self);
+        if self.outcome.suites.len() == self.plan.suites().count() {
+            verdict::conclude(self, now);
+            self.phase = Phase::TearingDown;
+            return;
+        }
+        let mut ready: Vec<StepId> = (0..self.plan.steps.len())
+            .map(StepId)
+            .filter(|step| self.progress[step.0] == Progress::Pending && self.may_begin(*step))
+            .collect();
+        ready.sort_by_key(|step| (std::cmp::Reverse(self.plan.steps[step.0].chain), step.0));
+        let starting = |progress: &[Progress], plan: &Plan| {
+            plan.steps
+                .iter()
+                .zip(progress)
+                .filter(|(step, progress)| {
+                    matches!(step.action, Action::StartContainer(_))
+                        && **progress == Progress::Running
+                })
+                .count()
+        };
+        for step in ready {
+            let is_start = matches!(self.plan.steps[step.0].action, Action::StartContainer(_));
+            if !is_start
+                || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1)
+            {
+                self.begin_step(now, step);
+            }
+        }
+    }
+
+    fn may_begin(&self, step: StepId) -> bool {
+        self.plan.steps[step.0]
+            .needs
+            .iter()
+            .all(|need| match self.progress[need.step.0] {
+                Progress::Done => true,
+                Progress::Failed => !need.success,
+                Progress::Pending | Progress::Running => false,
+            })
+    }
+
+    /// Whether a step waits, directly or not, for the success of a suite that has failed.
+    pub(super) fn can_never_begin(&self, step: StepId) -> bool {
+        let mut open = vec![step];
+        let mut seen = BTreeSet::new();
+        while let Some(step) = open.pop() {
+            if !seen.insert(step) || self.progress[step.0] != Progress::Pending {
+                continue;
+            }
+            for need in &self.plan.steps[step.0].needs {
+                if need.success && self.progress[need.step.0] == Progress::Failed {
+                    return true;
+                }
+                open.push(need.step);
+            }
+        }
+        false
+    }
+
+    pub(super) fn step_of(&self, action: &Action) -> Option<StepId> {
+        self.plan
+            .steps
+            .iter()
+            .position(|step| step.action == *action)
+            .map(StepId)
+    }
+
+    fn container(&self, name: &ServiceName) -> Option<ContainerId> {
+        self.services
+            .get(name)
+            .and_then(|state| state.container.clone())
+    }
+
+    fn step_done(&mut self, now: Duration, id: StepId) {
+        self.progress[id.0] = Progress::Done;
+        let duration = now.saturating_sub(self.begun.get(&id).copied().unwrap_or(now));
+        let what = self.plan.describe(&self.plan.steps[id.0].action);
+        self.report(Event::StepFinished {
+            step: id.0,
+            what,
+            duration,
+        });
+    }
+
+    fn image_obtained(&mut self, now: Duration, step: StepId, facts: ImageFacts) {
+        if let Action::ObtainImage(index) = self.plan.steps[step.0].action {
+            self.images.insert(index, facts);
+        }
+        self.step_done(now, step);
+    }
+
+    fn network_created(&mut self, now: Duration, step: StepId, id: NetworkId) {
+        if let Action::CreateNetwork(key) = &self.plan.steps[step.0].action {
+            self.networks.insert(key.clone(), id);
+        }
+        self.step_done(now, step);
+    }
+
+    fn container_created(&mut self, now: Duration, step: StepId, id: ContainerId) {
+        if let Action::CreateContainer(name) = &self.plan.steps[step.0].action {
+            self.services.entry(name.clone()).or_default().container = Some(id);
+        }
+        self.step_done(now, step);
+    }
+
+    fn failed(&mut self, now: Duration, step: StepId, error: &EngineError, log_tail: Vec<String>) {
+        let action = self.plan.steps[step.0].action.clone();
+        if let (Action::CreateNetwork(key), FailureKind::SubnetTaken) = (&action, error.kind) {
+            return self.begin_network(now, step, key, Some(error));
+        }
+        self.abort(now, verdict::step_failure(&action, error, log_tail));
+    }
+
+    fn timed_out(&mut self, now: Duration, timer: Timer) {
+        match timer {
+            Timer::Run => {
+                let limit = self.plan.timeout.unwrap_or_default();
+                let failure = Failure {
+                    class: FailureClass::Environment,
+                    kind: "Timeout",
+                    service: None,
+                    message: format!("the run was not over after {}", verdict::seconds(limit)),
+                    log_tail: Vec::new(),
+                    hint: Some("raise `x-envrun.timeout` at the top of the file".to_owned()),
+                };
+                verdict::cut_off_suites(self, now);
+                self.abort(now, failure);
+            }
+            Timer::Suite(name) => {
+                let state = self.services.entry(name.clone()).or_default();
+                if state.exit.is_none()
+                    && let Some(container) = state.container.clone()
+                {
+                    state.timed_out = true;
+                    self.effect(Effect::Kill {
+                        service: name,
+                        container,
+                    });
+                }
+            }
+        }
+    }
+
+    fn signal(&mut self, now: Duration, signal: Signal) {
+        self.signals = self.signals.saturating_add(1);
+        self.report(Event::SignalReceived { signal });
+        if self.phase == Phase::Running {
+            self.outcome.signal = Some(signal);
+            let failure = Failure {
+                class: FailureClass::Interrupted,
+                kind: "Interrupted",
+                service: None,
+                message: format!("the run was ended by {}", signal.name()),
+                log_tail: Vec::new(),
+                hint: None,
+            };
+            self.abort(now, failure);
+        } else if self.signals >= 3 {
+            self.effect(Effect::GiveUp);
+        }
+    }
+
+    /// Ends the run: verdict first, then teardown.
+    pub(super) fn abort(&mut self, now: Duration, failure: Failure) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.report(Event::RunAborted {
+            failure: failure.clone(),
+        });
+        self.outcome.failure = Some(failure);
+        verdict::conclude(self, now);
+        self.phase = Phase::TearingDown;
+    }
+
+    fn bug(&mut self, now: Duration, what: &str) {
+        let failure = Failure {
+            class: FailureClass::Bug,
+            kind: "Bug",
+            service: None,
+            message: format!("envrun lost track of its own run: {what}"),
+            log_tail: Vec::new(),
+            hint: Some("please report this with the file `events.jsonl` of the run".to_owned()),
+        };
+        self.abort(now, failure);
+    }
+
+    fn torn_down(&mut self, now: Duration, report: crate::outcome::TeardownReport) {
+        if self.phase == Phase::Finished {
+            return;
+        }
+        self.phase = Phase::Finished;
+        self.outcome.teardown = Some(report.clone());
+        self.report(Event::TeardownFinished { report });
+        self.effect(Effect::WriteReports);
+        self.effect(Effect::Finish { after: now });
+    }
+}

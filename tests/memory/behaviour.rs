@@ -1,0 +1,312 @@
+//! What a run does, told as a timeline.
+
+use std::time::Duration;
+
+use envrun::engine::Subnet;
+use envrun::engine::memory::{Behaviour, MemoryEngine};
+use envrun::exit_code::Signal;
+use envrun::outcome::SuiteResult;
+use envrun::plan::subnet::{Candidates, DEFAULT_POOL};
+
+use super::support::{Behaviours, FAILING, PASSING, RUN, plan, run, suite};
+
+const SERVICES: &str = "
+services:
+  db: { image: postgres }
+  migrate: { image: app, depends_on: [db] }
+  api: { image: app, expose: [80], depends_on: { migrate: { condition: service_completed_successfully } } }
+  unit: { image: app, x-envrun: { suite: { junit: 'reports/*.xml' } } }
+  e2e: { image: app, depends_on: [api], x-envrun: { suite: { junit: 'reports/*.xml', timeout: 5s } } }
+";
+
+fn behaviours() -> Behaviours {
+    Behaviours::from([
+        ("db", Behaviour::serves(5432, Duration::from_millis(1400))),
+        ("migrate", Behaviour::exits(Duration::from_millis(200), 0)),
+        ("api", Behaviour::serves(80, Duration::from_millis(120))),
+        ("unit", suite(PASSING, 0)),
+        ("e2e", suite(PASSING, 0)),
+    ])
+}
+
+async fn timeline(behaviours: Behaviours, compose: &str, signals: &[(Duration, Signal)]) -> String {
+    let engine = MemoryEngine::new(behaviours);
+    let finished = run(&engine, plan(compose), signals).await;
+    assert_eq!(engine.everything(), []);
+    finished.told.timeline()
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_starts_the_moment_that_it_may() {
+    insta::assert_snapshot!(timeline(behaviours(), SERVICES, &[]).await, @"
+     336 ms  db started
+     336 ms  unit started
+    1339 ms  unit Passed []
+    1739 ms  db ready: postgres 5432
+    1975 ms  migrate started
+    2175 ms  migrate completed
+    2411 ms  api started
+    2528 ms  api ready: tcp 80
+    2764 ms  e2e started
+    3767 ms  e2e Passed []
+    3767 ms  verdict: passed
+    3767 ms  teardown started
+    3873 ms  teardown finished: 7 removed, 0 left
+    3873 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_dies_before_it_is_ready_ends_the_run_at_once() {
+    let mut behaviours = behaviours();
+    let dying = Behaviour {
+        output: "no password given\n",
+        ..Behaviour::exits(Duration::from_millis(50), 1)
+    };
+    behaviours.insert("db", dying);
+    insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
+    336 ms  db started
+    336 ms  unit started
+    386 ms  db exited with code 1
+    386 ms  aborted: service `db` exited with code 1 before it was ready
+    386 ms  verdict: failed
+    386 ms  teardown started
+    492 ms  teardown finished: 7 removed, 0 left
+    492 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_dies_while_suites_run_ends_the_run() {
+    let mut behaviours = behaviours();
+    let dying = Behaviour {
+        accepts: [(80, Duration::ZERO)].into(),
+        ..Behaviour::exits(Duration::from_millis(600), 139)
+    };
+    behaviours.insert("api", dying);
+    insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
+     336 ms  db started
+     336 ms  unit started
+    1339 ms  unit Passed []
+    1739 ms  db ready: postgres 5432
+    1975 ms  migrate started
+    2175 ms  migrate completed
+    2411 ms  api started
+    2412 ms  api ready: tcp 80
+    2648 ms  e2e started
+    3011 ms  api exited with code 139 (SIGSEGV)
+    3011 ms  aborted: service `api` exited with code 139 (SIGSEGV) while the run was going on
+    3011 ms  verdict: failed
+    3011 ms  teardown started
+    3117 ms  teardown finished: 7 removed, 0 left
+    3117 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_job_ends_the_run_and_its_suites_never_start() {
+    let mut behaviours = behaviours();
+    behaviours.insert("migrate", Behaviour::exits(Duration::from_millis(200), 3));
+    insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
+     336 ms  db started
+     336 ms  unit started
+    1339 ms  unit Passed []
+    1739 ms  db ready: postgres 5432
+    1975 ms  migrate started
+    2175 ms  migrate exited with code 3
+    2175 ms  aborted: job `migrate` exited with code 3
+    2175 ms  verdict: failed
+    2175 ms  teardown started
+    2281 ms  teardown finished: 7 removed, 0 left
+    2281 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_suite_does_not_stop_the_others() {
+    let mut behaviours = behaviours();
+    behaviours.insert("unit", suite(FAILING, 1));
+    insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
+     336 ms  db started
+     336 ms  unit started
+    1339 ms  unit Failed []
+    1739 ms  db ready: postgres 5432
+    1975 ms  migrate started
+    2175 ms  migrate completed
+    2411 ms  api started
+    2528 ms  api ready: tcp 80
+    2764 ms  e2e started
+    3767 ms  e2e Passed []
+    3767 ms  verdict: failed
+    3767 ms  teardown started
+    3873 ms  teardown finished: 7 removed, 0 left
+    3873 ms  exit code 1
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suite_beyond_its_limit_is_killed_and_has_failed() {
+    let mut behaviours = behaviours();
+    behaviours.insert("e2e", Behaviour::default());
+    insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @r#"
+     336 ms  db started
+     336 ms  unit started
+    1339 ms  unit Passed []
+    1739 ms  db ready: postgres 5432
+    1975 ms  migrate started
+    2175 ms  migrate completed
+    2411 ms  api started
+    2528 ms  api ready: tcp 80
+    2764 ms  e2e started
+    7777 ms  e2e Failed ["suite `e2e` was killed after its limit of 5s"]
+    7777 ms  verdict: failed
+    7777 ms  teardown started
+    7883 ms  teardown finished: 7 removed, 0 left
+    7883 ms  exit code 1
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_the_run_with_a_verdict_before_teardown() {
+    let signals = [(Duration::from_millis(700), Signal::Terminate)];
+    insta::assert_snapshot!(timeline(behaviours(), SERVICES, &signals).await, @"
+    336 ms  db started
+    336 ms  unit started
+    700 ms  SIGTERM
+    700 ms  aborted: the run was ended by SIGTERM
+    700 ms  verdict: failed
+    700 ms  teardown started
+    806 ms  teardown finished: 7 removed, 0 left
+    806 ms  exit code 143
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_never_listens_is_given_up_at_its_deadline() {
+    let mut behaviours = behaviours();
+    behaviours.insert("api", Behaviour::default());
+    insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
+       336 ms  db started
+       336 ms  unit started
+      1339 ms  unit Passed []
+      1739 ms  db ready: postgres 5432
+      1975 ms  migrate started
+      2175 ms  migrate completed
+      2411 ms  api started
+    182411 ms  aborted: service `api` not ready after 180s (tcp 80: 2071 attempts, last: connection refused; probed because of `ports` and `expose` of the file)
+    182411 ms  verdict: failed
+    182411 ms  teardown started
+    182517 ms  teardown finished: 7 removed, 0 left
+    182517 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_without_a_declared_probe_that_exits_0_has_completed() {
+    let compose = "
+services:
+  seed: { image: app, expose: [80] }
+  unit: { image: app, depends_on: [seed], x-envrun: { suite: { junit: 'reports/*.xml' } } }
+";
+    let behaviours = Behaviours::from([
+        ("seed", Behaviour::exits(Duration::from_millis(100), 0)),
+        ("unit", suite(PASSING, 0)),
+    ]);
+    insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @"
+     336 ms  seed started
+     436 ms  seed completed
+     672 ms  unit started
+    1675 ms  unit Passed []
+    1675 ms  verdict: passed
+    1675 ms  teardown started
+    1781 ms  teardown finished: 3 removed, 0 left
+    1781 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn suites_that_wait_for_the_success_of_a_failed_one_never_start_and_are_no_pass() {
+    let compose = "
+services:
+  smoke: { image: app, x-envrun: { suite: {} } }
+  full:
+    image: app
+    depends_on: { smoke: { condition: service_completed_successfully } }
+    x-envrun: { suite: {} }
+  after: { image: app, depends_on: [smoke], x-envrun: { suite: {} } }
+";
+    let behaviours = Behaviours::from([
+        ("smoke", Behaviour::exits(Duration::from_millis(100), 1)),
+        ("full", Behaviour::exits(Duration::from_millis(100), 0)),
+        ("after", Behaviour::exits(Duration::from_millis(100), 0)),
+    ]);
+    insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @r#"
+    336 ms  smoke started
+    436 ms  smoke Failed ["exited with `1`"]
+    672 ms  after started
+    772 ms  after Passed []
+    772 ms  verdict: failed
+    772 ms  teardown started
+    878 ms  teardown finished: 4 removed, 0 left
+    878 ms  exit code 1
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_subnet_is_followed_by_the_next_one() {
+    let key = "default".into();
+    let first = Candidates::new(RUN, &key, 28, DEFAULT_POOL, &[])
+        .next()
+        .expect("a candidate");
+    let engine = MemoryEngine::new(behaviours());
+    engine.occupy(first);
+    let finished = run(&engine, plan(SERVICES), &[]).await;
+    assert!(finished.outcome.passed(), "{}", finished.told.timeline());
+    let creates = engine
+        .calls()
+        .iter()
+        .filter(|verb| *verb == "create network")
+        .count();
+    assert_eq!(creates, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exhausted_pool_is_an_engine_failure_that_says_so() {
+    let engine = MemoryEngine::new(behaviours());
+    engine.occupy(Subnet {
+        base: [10, 232, 0, 0].into(),
+        prefix: 14,
+    });
+    let finished = run(&engine, plan(SERVICES), &[]).await;
+    assert_eq!(finished.outcome.exit_code().number(), 4);
+    let failure = finished.outcome.failure.expect("a failure");
+    insta::assert_snapshot!(failure.message, @"no free subnet for network `default` in pool `10.232.0.0/14` after 100 attempts, last answer: Pool overlaps with other one on this address space");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_the_run_cuts_off_what_is_still_going_on() {
+    let compose = format!("{SERVICES}\nx-envrun: {{ timeout: 2500ms }}\n");
+    let engine = MemoryEngine::new(behaviours());
+    let finished = run(&engine, plan(&compose), &[]).await;
+    assert_eq!(engine.everything(), []);
+    let results: Vec<_> = finished
+        .outcome
+        .suites
+        .iter()
+        .map(|suite| (suite.name.as_str(), suite.result))
+        .collect();
+    assert_eq!(
+        results,
+        [("e2e", SuiteResult::NotRun), ("unit", SuiteResult::Passed)]
+    );
+    assert_eq!(finished.outcome.exit_code().number(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_third_signal_leaves_at_once() {
+    let engine = MemoryEngine::new(behaviours());
+    let at = |milliseconds| (Duration::from_millis(milliseconds), Signal::Interrupt);
+    let finished = run(&engine, plan(SERVICES), &[at(700), at(701), at(702)]).await;
+    assert_eq!(finished.outcome.exit_code().number(), 130);
+    assert!(finished.outcome.teardown.is_none());
+}

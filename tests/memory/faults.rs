@@ -1,0 +1,226 @@
+//! Every engine call fails in turn, and loses its reply in turn, and nothing remains.
+
+use std::time::Duration;
+
+use envrun::engine::FailureKind;
+use envrun::engine::memory::faults::Fault;
+use envrun::engine::memory::{Behaviour, MemoryEngine};
+use envrun::exit_code::Signal;
+
+use super::support::{Behaviours, FAILING, PASSING, plan, run, suite};
+
+/// A suite and nothing else.
+const ONE_SUITE: &str = "
+services:
+  unit: { image: app, x-envrun: { suite: { junit: 'reports/*.xml' } } }
+";
+
+/// Two networks, a named volume, volumes of the image, a build, a job, probes of three kinds, three suites.
+const PIPELINE: &str = "
+services:
+  db: { image: postgres, networks: [back], volumes: ['data:/backup'] }
+  migrate:
+    build: .
+    networks: [back]
+    depends_on: { db: { condition: service_healthy } }
+  api:
+    build: .
+    networks: [back, front]
+    depends_on: { migrate: { condition: service_completed_successfully } }
+    x-envrun: { ready: { http: { port: 3000, path: /health } } }
+  queue:
+    image: volume
+    networks: [back]
+    healthcheck: { test: [CMD, ping], interval: 1s }
+  unit: { build: ., networks: [front], x-envrun: { suite: { junit: 'reports/*.xml' } } }
+  integration:
+    build: .
+    networks: [back]
+    depends_on: [queue, migrate]
+    x-envrun: { suite: { junit: 'reports/*.xml' } }
+  e2e: { build: ., networks: [front], depends_on: [api], x-envrun: { suite: {} } }
+networks: { back: { internal: true }, front: {} }
+volumes: { data: {} }
+";
+
+fn pipeline() -> Behaviours {
+    Behaviours::from([
+        ("db", Behaviour::serves(5432, Duration::from_millis(1400))),
+        ("migrate", Behaviour::exits(Duration::from_millis(200), 0)),
+        ("api", Behaviour::serves(3000, Duration::from_millis(120))),
+        (
+            "queue",
+            Behaviour {
+                exec: Some((1, Duration::from_millis(800))),
+                ..Behaviour::default()
+            },
+        ),
+        ("unit", suite(PASSING, 0)),
+        ("integration", suite(PASSING, 0)),
+        ("e2e", Behaviour::exits(Duration::from_millis(500), 0)),
+    ])
+}
+
+/// Cases: a passing run, a larger one, one whose database dies, one whose suite fails, one that is interrupted half-way.
+fn cases() -> Vec<(
+    &'static str,
+    &'static str,
+    Behaviours,
+    Vec<(Duration, Signal)>,
+)> {
+    let mut dying = pipeline();
+    dying.insert("db", Behaviour::exits(Duration::from_millis(300), 1));
+    let mut failing = pipeline();
+    failing.insert("unit", suite(FAILING, 1));
+    let one = Behaviours::from([("unit", suite(PASSING, 0))]);
+    let interrupt = vec![(Duration::from_millis(400), Signal::Interrupt)];
+    vec![
+        ("one suite", ONE_SUITE, one, Vec::new()),
+        ("pipeline", PIPELINE, pipeline(), Vec::new()),
+        ("dying database", PIPELINE, dying, Vec::new()),
+        ("failing suite", PIPELINE, failing, Vec::new()),
+        ("interrupted", PIPELINE, pipeline(), interrupt),
+    ]
+}
+
+/// How long after the end of a run the engine is looked at again, for effects that come late.
+const LATER: Duration = Duration::from_secs(60);
+
+/// Runs every case once for each of its calls, with the fault that `fault` makes of the call's number.
+async fn nothing_remains(fault: impl Fn(usize) -> Fault) {
+    for (name, compose, behaviours, signals) in cases() {
+        let plan = plan(compose);
+        let clean = MemoryEngine::new(behaviours.clone());
+        let expected = run(&clean, plan.clone(), &signals)
+            .await
+            .outcome
+            .exit_code();
+        let calls = clean.calls();
+        assert!(calls.len() > 10, "{name} makes only {} calls", calls.len());
+        for (number, verb) in calls.iter().enumerate() {
+            let engine = MemoryEngine::new(behaviours.clone());
+            let fault = fault(number);
+            engine.inject(fault);
+            let finished = run(&engine, plan.clone(), &signals).await;
+            let context = || {
+                format!(
+                    "{name}, call {number} ({verb}), {fault:?}\n{}",
+                    finished.told.timeline()
+                )
+            };
+            assert_eq!(engine.everything(), [], "{}", context());
+            let report = finished
+                .outcome
+                .teardown
+                .as_ref()
+                .unwrap_or_else(|| panic!("no teardown: {}", context()));
+            assert_eq!(report.left, [], "{}", context());
+            envrun::clock::pause(LATER).await;
+            assert_eq!(
+                engine.everything(),
+                [],
+                "something came late: {}",
+                context()
+            );
+            // A fault may make a passing run fail, never a failing one pass.
+            let code = finished.outcome.exit_code().number();
+            if expected.number() != 0 {
+                assert_ne!(code, 0, "{}", context());
+            }
+            if code == 0 {
+                assert!(
+                    finished
+                        .outcome
+                        .suites
+                        .iter()
+                        .all(|suite| suite.exit.is_some()),
+                    "{}",
+                    context()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_is_refused_in_turn() {
+    nothing_remains(|call| Fault::Fail {
+        call,
+        kind: FailureKind::Refused,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_fails_inside_the_engine_in_turn() {
+    nothing_remains(|call| Fault::Fail {
+        call,
+        kind: FailureKind::Internal,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_finds_its_resource_busy_in_turn() {
+    nothing_remains(|call| Fault::Fail {
+        call,
+        kind: FailureKind::Busy,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_finds_nothing_in_turn() {
+    nothing_remains(|call| Fault::Fail {
+        call,
+        kind: FailureKind::NotFound,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_connection_breaks_before_the_call_in_turn() {
+    nothing_remains(|call| Fault::Fail {
+        call,
+        kind: FailureKind::Unreachable,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_reply_is_lost_in_turn() {
+    nothing_remains(|call| Fault::LoseReply {
+        call,
+        late: Duration::ZERO,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_reply_is_lost_and_the_effect_comes_five_seconds_later_in_turn() {
+    nothing_remains(|call| Fault::LoseReply {
+        call,
+        late: Duration::from_secs(5),
+    })
+    .await;
+}
+
+/// The faults above must be able to fail the test: an engine that loses a create beyond the limit does leave something behind.
+#[tokio::test(start_paused = true)]
+async fn an_effect_beyond_the_limit_is_seen_by_these_tests() {
+    let engine = MemoryEngine::new(Behaviours::from([("unit", suite(PASSING, 0))]));
+    let clean = MemoryEngine::new(Behaviours::from([("unit", suite(PASSING, 0))]));
+    run(&clean, plan(ONE_SUITE), &[]).await;
+    let call = clean
+        .calls()
+        .iter()
+        .position(|verb| verb == "create network")
+        .expect("a network is created");
+    engine.inject(Fault::LoseReply {
+        call,
+        late: Duration::from_secs(3600),
+    });
+    run(&engine, plan(ONE_SUITE), &[]).await;
+    envrun::clock::pause(Duration::from_secs(7200)).await;
+    assert_eq!(engine.everything().len(), 1);
+}

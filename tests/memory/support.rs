@@ -1,0 +1,159 @@
+//! One run of a Compose file on the engine in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use envrun::config::{self, Request};
+use envrun::engine::OutputChunk;
+use envrun::engine::memory::{Behaviour, MemoryEngine};
+use envrun::event::Event;
+use envrun::exit_code::Signal;
+use envrun::name::{RunId, ServiceName};
+use envrun::outcome::Outcome;
+use envrun::plan::{Plan, Selection, subnet};
+use envrun::run::dispatcher::Settings;
+use envrun::run::ledger::Ledger;
+use envrun::run::teardown::Limits;
+use envrun::run::{Recorder, Wiring};
+use tokio::sync::mpsc;
+
+/// The run id of every test: names and subnets are the same each time.
+pub(crate) const RUN: RunId = RunId::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
+
+/// What the containers of each service do.
+pub(crate) type Behaviours = BTreeMap<&'static str, Behaviour>;
+
+/// A passing report with one test.
+pub(crate) const PASSING: &str =
+    r#"<testsuite name="s"><testcase classname="c" name="t" time="0.1"/></testsuite>"#;
+
+/// A report with one failing test.
+pub(crate) const FAILING: &str = r#"<testsuite name="s"><testcase classname="c" name="t"><failure message="1 != 2"/></testcase></testsuite>"#;
+
+/// A suite that takes a second and leaves a report.
+pub(crate) fn suite(report: &'static str, code: i64) -> Behaviour {
+    Behaviour {
+        files: BTreeMap::from([("/app/reports/junit.xml", report)]),
+        output: "collected 1 item\n",
+        ..Behaviour::exits(Duration::from_secs(1), code)
+    }
+}
+
+/// Reads a Compose file and makes its plan.
+pub(crate) fn plan(compose: &str) -> Plan {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    std::fs::write(directory.path().join("compose.yaml"), compose).expect("written");
+    let request = Request {
+        directory: directory.path().to_path_buf(),
+        project_name: Some("test".to_owned()),
+        ..Request::default()
+    };
+    let loaded =
+        config::load(&request).unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
+    Plan::new(&loaded.project, RUN, &Selection::default()).expect("a plan")
+}
+
+/// Everything that a run told.
+#[derive(Default)]
+pub(crate) struct Told {
+    events: Mutex<Vec<(Duration, Event)>>,
+}
+
+impl Told {
+    /// The events that matter to people, one line each with its time.
+    pub(crate) fn timeline(&self) -> String {
+        let events = self.events.lock().expect("not poisoned");
+        let lines = events.iter().filter_map(|(elapsed, event)| {
+            let text = match event {
+                Event::ServiceStarted { service, .. } => format!("{service} started"),
+                Event::ServiceReady { service, by, .. } => format!("{service} ready: {by}"),
+                Event::ServiceCompleted { service, .. } => format!("{service} completed"),
+                Event::ServiceDied { service, exit } => format!("{service} {exit}"),
+                Event::SuiteStarted { suite } => format!("{suite} started"),
+                Event::SuiteFinished {
+                    suite,
+                    result,
+                    problems,
+                    ..
+                } => format!("{suite} {result:?} {problems:?}"),
+                Event::RunAborted { failure } => format!("aborted: {}", failure.message),
+                Event::SignalReceived { signal } => signal.name().to_owned(),
+                Event::Verdict { summary } => {
+                    format!(
+                        "verdict: {}",
+                        if summary.passed { "passed" } else { "failed" }
+                    )
+                }
+                Event::TeardownStarted => "teardown started".to_owned(),
+                Event::TeardownFinished { report } => {
+                    format!(
+                        "teardown finished: {} removed, {} left",
+                        report.removed.len(),
+                        report.left.len()
+                    )
+                }
+                Event::RunFinished { exit_code, .. } => format!("exit code {exit_code}"),
+                _ => return None,
+            };
+            Some(format!("{:>7} ms  {text}", elapsed.as_millis()))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[async_trait]
+impl Recorder for Told {
+    fn event(&self, elapsed: Duration, event: Event) {
+        self.events
+            .lock()
+            .expect("not poisoned")
+            .push((elapsed, event));
+    }
+
+    fn output(&self, _service: &ServiceName, _chunk: &OutputChunk) {}
+
+    async fn write(&self, _outcome: &Outcome) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A run and what it told.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) told: Arc<Told>,
+}
+
+/// Runs a plan; the signals are sent at their times after the start.
+pub(crate) async fn run(
+    engine: &MemoryEngine,
+    plan: Plan,
+    signals: &[(Duration, Signal)],
+) -> Finished {
+    let told = Arc::new(Told::default());
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for (after, signal) in signals.to_vec() {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            envrun::clock::pause(after).await;
+            let _ = sender.send(signal);
+        });
+    }
+    let settings = Settings {
+        subnet_pool: subnet::DEFAULT_POOL,
+        avoid_subnets: Vec::new(),
+        concurrent_starts: 4,
+        subnet_attempts: 100,
+    };
+    let wiring = Wiring {
+        engine: Arc::new(engine.clone()),
+        prober: Arc::new(engine.clone()),
+        recorder: Arc::clone(&told) as Arc<dyn Recorder>,
+        ledger: Ledger::new(RUN, None),
+        signals: receiver,
+        limits: Limits::default(),
+    };
+    let outcome = envrun::run::run(plan, settings, wiring).await;
+    Finished { outcome, told }
+}
