@@ -1,5 +1,7 @@
 //! The rule of layers: who may name whom. See `src/ARCHITECTURE.md`.
 
+#![expect(clippy::expect_used, reason = "a test ends at what it did not expect")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

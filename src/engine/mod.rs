@@ -126,8 +126,6 @@ pub struct ImageFacts {
     pub working_dir: String,
     /// `HEALTHCHECK`, if any.
     pub healthcheck: Option<ImageHealthcheck>,
-    /// Whether the image names something to run (`ENTRYPOINT` or `CMD`).
-    pub has_command: bool,
 }
 
 /// `HEALTHCHECK` of an image. Zero durations and retries mean the engine's defaults.

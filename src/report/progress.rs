@@ -75,11 +75,12 @@ impl Progress {
                 };
                 self.finish(suite, message);
             }
+            // From here on nothing moves, so the lines become text that stays.
             Event::Verdict { .. } => {
-                for line in self.services.values() {
-                    if !line.is_finished() {
-                        line.abandon();
-                    }
+                for (service, line) in std::mem::take(&mut self.services) {
+                    let message = line.message();
+                    line.finish_and_clear();
+                    self.print(&format!("  {:<20} {message}", service.as_str()));
                 }
             }
             Event::TeardownStarted => {

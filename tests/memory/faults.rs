@@ -61,13 +61,16 @@ fn pipeline() -> Behaviours {
     ])
 }
 
-/// Cases: a passing run, a larger one, one whose database dies, one whose suite fails, one that is interrupted half-way.
-fn cases() -> Vec<(
+/// Name, Compose file, behaviours, signals.
+type Case = (
     &'static str,
     &'static str,
     Behaviours,
     Vec<(Duration, Signal)>,
-)> {
+);
+
+/// A passing run, a larger one, one whose database dies, one whose suite fails, one that is interrupted half-way.
+fn cases() -> Vec<Case> {
     let mut dying = pipeline();
     dying.insert("db", Behaviour::exits(Duration::from_millis(300), 1));
     let mut failing = pipeline();

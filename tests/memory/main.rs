@@ -1,5 +1,11 @@
 //! Whole runs on the engine in memory, with paused time.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at what it did not expect"
+)]
+
 mod behaviour;
 mod faults;
 mod support;

@@ -133,7 +133,7 @@ pub(crate) async fn run(
 ) -> Finished {
     let told = Arc::new(Told::default());
     let (sender, receiver) = mpsc::unbounded_channel();
-    for (after, signal) in signals.to_vec() {
+    for (after, signal) in signals.iter().copied() {
         let sender = sender.clone();
         tokio::spawn(async move {
             envrun::clock::pause(after).await;

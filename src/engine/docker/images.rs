@@ -52,8 +52,6 @@ pub(super) async fn inspect(
                 .unwrap_or(0),
         )
     };
-    let has_command = config.cmd.is_some_and(|words| !words.is_empty())
-        || config.entrypoint.is_some_and(|words| !words.is_empty());
     Ok(Some(ImageFacts {
         id: ImageId::new(id),
         exposed_tcp,
@@ -70,7 +68,6 @@ pub(super) async fn inspect(
                 .unwrap_or(0),
             start_period: nanoseconds(check.start_period),
         }),
-        has_command,
     }))
 }
 

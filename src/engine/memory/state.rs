@@ -115,7 +115,6 @@ impl State {
                 .collect(),
             working_dir: "/app".to_owned(),
             healthcheck: None,
-            has_command: true,
         })
     }
 

@@ -1,0 +1,321 @@
+//! Plans as text, and the rules behind them.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at what it did not expect"
+)]
+
+use std::collections::BTreeMap;
+
+use envrun::config::model::Project;
+use envrun::config::{self, Request};
+use envrun::engine::{ImageFacts, ImageHealthcheck, MountSpecSource};
+use envrun::name::{ImageId, NetworkId, RunId};
+use envrun::plan::readiness::requirement;
+use envrun::plan::{Plan, Selection, container};
+
+const RUN: RunId = RunId::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
+
+fn project(compose: &str) -> Project {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    std::fs::write(directory.path().join("compose.yaml"), compose).expect("written");
+    let request = Request {
+        directory: directory.path().to_path_buf(),
+        project_name: Some("test".to_owned()),
+        ..Request::default()
+    };
+    config::load(&request)
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)))
+        .project
+}
+
+fn plan(compose: &str, selection: &Selection) -> Result<String, String> {
+    Plan::new(&project(compose), RUN, selection)
+        .map(|plan| plan.to_text())
+        .map_err(|error| error.to_string())
+}
+
+const PIPELINE: &str = "
+services:
+  db: { image: postgres, networks: [back], volumes: ['data:/data'] }
+  migrate: { image: app, networks: [back], depends_on: { db: { condition: service_healthy } } }
+  api:
+    image: app
+    networks: [back, front]
+    depends_on: { migrate: { condition: service_completed_successfully } }
+  cache: { image: cache, networks: [front] }
+  browser: { image: browser, networks: [front] }
+  unit: { image: app, x-envrun: { suite: true } }
+  e2e: { image: app, networks: [front], depends_on: [api, browser], x-envrun: { suite: true } }
+networks: { back: , front:  }
+volumes: { data:  }
+";
+
+#[test]
+fn everything_is_created_early_and_started_when_it_may() {
+    insta::assert_snapshot!(plan(PIPELINE, &Selection::default()).expect("a plan"), @"
+    plan for project `test`
+      0  obtain image `app`  (used by `api`, `e2e` and 2 more)
+      1  obtain image `browser`  (used by `browser`)
+      2  obtain image `cache`  (used by `cache`)
+      3  obtain image `postgres`  (used by `db`)
+      4  create network `back`  (used by `api`, `db`, `migrate`)
+      5  create network `default`  (used by `unit`)
+      6  create network `front`  (used by `api`, `browser` and 2 more)
+      7  create volume `data`  (used by `db`)
+      8  create container of `api` after 0, 4  (service `api` is part of the environment)
+      9  connect `api` to network `front` after 8, 6  (`api` is on network `front` too)
+     10  start `api` after 8, 9, 28  (service `api` is part of the environment)
+     11  create container of `browser` after 1, 6  (service `browser` is part of the environment)
+     12  start `browser` after 11  (service `browser` is part of the environment)
+     13  create container of `cache` after 2, 6  (service `cache` is part of the environment)
+     14  start `cache` after 13  (service `cache` is part of the environment)
+     15  create container of `db` after 3, 4, 7  (service `db` is part of the environment)
+     16  start `db` after 15  (service `db` is part of the environment)
+     17  create container of `e2e` after 0, 6  (suite `e2e` is to be run)
+     18  start `e2e` after 17, 23, 24  (suite `e2e` is to be run)
+     19  create container of `migrate` after 0, 4  (job `migrate` is waited for)
+     20  start `migrate` after 19, 26  (job `migrate` is waited for)
+     21  create container of `unit` after 0, 5  (suite `unit` is to be run)
+     22  start `unit` after 21  (suite `unit` is to be run)
+     23  wait until `api` is ready after 10  (`e2e` waits for it)
+     24  wait until `browser` is ready after 12  (`e2e` waits for it)
+     25  wait until `cache` is ready after 14  (service `cache` is part of the environment)
+     26  wait until `db` is ready after 16  (`migrate` waits for it)
+     27  wait until suite `e2e` has ended after 18  (its result is the verdict)
+     28  wait until `migrate` has completed after 20  (`api` waits for it)
+     29  wait until suite `unit` has ended after 22  (its result is the verdict)
+    ");
+}
+
+#[test]
+fn a_selection_leaves_out_what_only_others_need_and_keeps_what_nobody_names() {
+    let only = Selection {
+        only: vec!["unit".to_owned()],
+        skip: Vec::new(),
+    };
+    insta::assert_snapshot!(plan(PIPELINE, &only).expect("a plan"), @"
+    plan for project `test`
+      0  obtain image `cache`  (used by `cache`)
+      1  obtain image `app`  (used by `unit`)
+      2  create network `default`  (used by `unit`)
+      3  create network `front`  (used by `cache`)
+      4  create container of `cache` after 0, 3  (service `cache` is part of the environment)
+      5  start `cache` after 4  (service `cache` is part of the environment)
+      6  create container of `unit` after 1, 2  (suite `unit` is to be run)
+      7  start `unit` after 6  (suite `unit` is to be run)
+      8  wait until `cache` is ready after 5  (service `cache` is part of the environment)
+      9  wait until suite `unit` has ended after 7  (its result is the verdict)
+    ");
+}
+
+#[test]
+fn selections_that_match_nothing_are_errors_with_help() {
+    let selection = |only: &[&str], skip: &[&str]| Selection {
+        only: only.iter().map(|name| (*name).to_owned()).collect(),
+        skip: skip.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let error = |selection| plan(PIPELINE, &selection).expect_err("no plan");
+    insta::assert_snapshot!(error(selection(&["unti"], &[])), @"
+    `--only unti` matches no suite
+    hint: the suites are `e2e`, `unit`
+    ");
+    insta::assert_snapshot!(error(selection(&["unit"], &["unit"])), @"`--only` and `--skip` together leave no suite to run");
+    insta::assert_snapshot!(plan("services: { web: { image: i } }", &Selection::default()).expect_err("no plan"), @"
+    project `test` has no suite
+    hint: give a service `x-envrun: { suite: {} }` to make its exit code a verdict
+    ");
+}
+
+#[test]
+fn equal_builds_and_images_of_builds_are_made_once() {
+    let compose = "
+services:
+  api: { build: ., image: example.com/api }
+  migrate: { image: example.com/api }
+  unit: { build: ., x-envrun: { suite: true } }
+  other: { build: { context: ., args: { A: '1' } }, x-envrun: { suite: true } }
+";
+    let plan = Plan::new(&project(compose), RUN, &Selection::default()).expect("a plan");
+    let image = |name: &str| plan.services[name].image;
+    assert_eq!(plan.images.len(), 2);
+    assert_eq!(image("api"), image("migrate"));
+    assert_eq!(image("api"), image("unit"));
+    assert_ne!(image("api"), image("other"));
+}
+
+fn image() -> ImageFacts {
+    ImageFacts {
+        id: ImageId::new("sha256:0"),
+        exposed_tcp: Vec::new(),
+        volumes: Vec::new(),
+        environment: Vec::new(),
+        working_dir: String::new(),
+        healthcheck: None,
+    }
+}
+
+fn postgres() -> ImageFacts {
+    ImageFacts {
+        exposed_tcp: vec![5432],
+        environment: vec!["PGDATA=/data".to_owned(), "PG_MAJOR=15".to_owned()],
+        ..image()
+    }
+}
+
+/// What has to pass for the service `web` of a file with this body, in one line.
+fn readiness(body: &str, image: &ImageFacts) -> String {
+    let compose = format!("services: {{ web: {{ image: i, {body} }} }}");
+    let project = project(&compose);
+    let requirement = requirement(&project.services["web"], image);
+    let probes: Vec<String> = requirement.probes.iter().map(ToString::to_string).collect();
+    format!(
+        "{} | {:?} | {} | {}",
+        probes.join(" and "),
+        requirement.deadline,
+        if requirement.declared {
+            "declared"
+        } else {
+            "inferred"
+        },
+        requirement.reason
+    )
+}
+
+#[test]
+fn the_probe_is_chosen_by_the_documented_rules() {
+    let exposing = ImageFacts {
+        exposed_tcp: vec![80, 443],
+        ..image()
+    };
+    let check = ImageHealthcheck {
+        test: vec!["CMD-SHELL".to_owned(), "curl localhost".to_owned()],
+        ..ImageHealthcheck::default()
+    };
+    let checked = ImageFacts {
+        healthcheck: Some(check),
+        ..exposing.clone()
+    };
+    let lines = [
+        ("nothing at all", readiness("", &image())),
+        ("EXPOSE of the image", readiness("", &exposing)),
+        (
+            "ports over EXPOSE",
+            readiness("ports: ['8080:3000', '53:53/udp']", &exposing),
+        ),
+        (
+            "expose of the file",
+            readiness("expose: ['9000']", &image()),
+        ),
+        (
+            "HEALTHCHECK over ports",
+            readiness("ports: ['80']", &checked),
+        ),
+        (
+            "HEALTHCHECK disabled",
+            readiness("healthcheck: { disable: true }", &checked),
+        ),
+        (
+            "healthcheck of the file",
+            readiness(
+                "healthcheck: { test: [CMD, a], interval: 2s, timeout: 1s, retries: 100, start_period: 10s }",
+                &image(),
+            ),
+        ),
+        ("a recognised server", readiness("", &postgres())),
+        (
+            "its port",
+            readiness("environment: { PGPORT: '6000' }", &postgres()),
+        ),
+        (
+            "with a healthcheck",
+            readiness("healthcheck: { test: pg_isready }", &postgres()),
+        ),
+        (
+            "another command",
+            readiness("command: psql -h db", &postgres()),
+        ),
+        (
+            "said by the user",
+            readiness(
+                "x-envrun: { ready: { http: { port: 80, path: /up }, tcp: 90 } }",
+                &checked,
+            ),
+        ),
+        (
+            "deadline of its own",
+            readiness("x-envrun: { ready: { deadline: 5s } }", &exposing),
+        ),
+        (
+            "no deadline",
+            readiness("x-envrun: { ready: { tcp: 1, deadline: 0s } }", &image()),
+        ),
+    ];
+    let text: Vec<String> = lines
+        .iter()
+        .map(|(case, line)| format!("{case}: {line}"))
+        .collect();
+    insta::assert_snapshot!(text.join("\n"), @"
+    nothing at all:  | Some(180s) | inferred | nothing to probe: no healthcheck, no port
+    EXPOSE of the image: tcp 80 or 443 | Some(180s) | inferred | `EXPOSE` of the image
+    ports over EXPOSE: tcp 3000 | Some(180s) | inferred | `ports` and `expose` of the file
+    expose of the file: tcp 9000 | Some(180s) | inferred | `ports` and `expose` of the file
+    HEALTHCHECK over ports: healthcheck | Some(180s) | declared | `HEALTHCHECK` of the image
+    HEALTHCHECK disabled: tcp 80 or 443 | Some(180s) | inferred | `EXPOSE` of the image
+    healthcheck of the file: healthcheck | Some(310s) | declared | `healthcheck` of the file
+    a recognised server: postgres 5432 | Some(180s) | inferred | image is recognised as PostgreSQL
+    its port: postgres 6000 | Some(180s) | inferred | image is recognised as PostgreSQL
+    with a healthcheck: healthcheck and postgres 5432 | Some(180s) | declared | `healthcheck` of the file and image is recognised as PostgreSQL
+    another command: tcp 5432 | Some(180s) | inferred | `EXPOSE` of the image
+    said by the user: http 80/up and tcp 90 | Some(180s) | declared | `x-envrun.ready`
+    deadline of its own: tcp 80 or 443 | Some(5s) | inferred | `EXPOSE` of the image
+    no deadline: tcp 1 | None | declared | `x-envrun.ready`
+    ");
+}
+
+#[test]
+fn a_suite_is_never_port_probed() {
+    let compose = "services: { tests: { image: i, expose: ['80'], x-envrun: { suite: true } } }";
+    let project = project(compose);
+    assert_eq!(
+        requirement(&project.services["tests"], &postgres()).probes,
+        []
+    );
+}
+
+#[test]
+fn volumes_of_the_image_become_labelled_volumes_unless_they_are_mounted() {
+    let compose = "
+services:
+  web: { image: i, container_name: fixed, volumes: ['data:/data/', '/cache'], tmpfs: /tmp/x, x-envrun: { suite: true } }
+volumes: { data:  }
+";
+    let image = ImageFacts {
+        volumes: vec!["/data".to_owned(), "/logs".to_owned(), "/tmp/x".to_owned()],
+        ..image()
+    };
+    let plan = Plan::new(&project(compose), RUN, &Selection::default()).expect("a plan");
+    let networks = BTreeMap::from([("default".into(), NetworkId::new("n1"))]);
+    let spec = container::specification(&plan, &plan.services["web"], &image, &networks);
+    let mounts: Vec<String> = spec
+        .mounts
+        .iter()
+        .map(|mount| match &mount.source {
+            MountSpecSource::Volume { name, labels } => {
+                format!("{name} {} at {}", labels.len(), mount.target)
+            }
+            MountSpecSource::Bind { path, .. } => format!("{} at {}", path.display(), mount.target),
+        })
+        .collect();
+    insta::assert_snapshot!(mounts.join("\n"), @"
+    envrun-0123456789ab-data 2 at /data
+    envrun-0123456789ab-web-volume-1 2 at /cache
+    envrun-0123456789ab-web-volume-2 2 at /logs
+    ");
+    assert_eq!(spec.name, "envrun-0123456789ab-web");
+    let (_, endpoint) = spec.network.expect("a network");
+    assert_eq!(endpoint.aliases, ["web", "fixed"]);
+    assert_eq!(spec.labels["dev.envrun.run"], RUN.to_string());
+    assert_eq!(spec.labels["dev.envrun.service"], "web");
+}
