@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Step, StepId};
-use crate::config::model::{Condition, MountSource, Role};
+use crate::config::model::{Condition, Healthcheck, MountSource, Role, Service};
 use crate::name::ServiceName;
 
 /// Expected duration of an action in milliseconds, from measurements on two cores. Used for ordering only.
@@ -159,7 +159,7 @@ impl List<'_> {
             Role::Job => {
                 let cause = dependants(self.plan, name);
                 // A job that declares a probe can be waited for in both ways.
-                if planned.service.ready.is_some() || planned.service.healthcheck.is_some() {
+                if declares_probe(&planned.service) {
                     self.add(
                         Action::AwaitReady(name.clone()),
                         cause.clone(),
@@ -201,6 +201,14 @@ impl List<'_> {
             }
         }
     }
+}
+
+fn declares_probe(service: &Service) -> bool {
+    service
+        .ready
+        .as_ref()
+        .is_some_and(|ready| !ready.probes.is_empty())
+        || matches!(service.healthcheck, Some(Healthcheck::Check { .. }))
 }
 
 fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {

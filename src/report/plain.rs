@@ -148,6 +148,13 @@ fn aborted(failure: &Failure, directory: &Path) -> Vec<String> {
                 log_path(directory, service.as_str())
             ));
         }
+    } else {
+        lines.extend(
+            failure
+                .log_tail
+                .iter()
+                .map(|line| format!("  {}", sanitise(line))),
+        );
     }
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
     lines

@@ -224,6 +224,6 @@ pub struct ProbeTask {
 pub enum Timer {
     /// The limit of the whole run.
     Run,
-    /// The limit of a suite.
-    Suite(ServiceName),
+    /// The limit of a suite, or the deadline of a job.
+    Container(ServiceName),
 }

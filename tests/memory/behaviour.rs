@@ -310,3 +310,34 @@ async fn the_third_signal_leaves_at_once() {
     assert_eq!(finished.outcome.exit_code().number(), 130);
     assert!(finished.outcome.teardown.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_beyond_its_deadline_is_killed_and_ends_the_run() {
+    let compose = "
+services:
+  migrate: { image: app, x-envrun: { ready: { deadline: 2s } } }
+  unit:
+    image: app
+    depends_on: { migrate: { condition: service_completed_successfully } }
+    x-envrun: { suite: true }
+";
+    let behaviours = Behaviours::from([("migrate", Behaviour::default())]);
+    insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @"
+     336 ms  migrate started
+    2346 ms  migrate exited with code 137 (SIGKILL)
+    2346 ms  aborted: job `migrate` not completed after 2s
+    2346 ms  verdict: failed
+    2346 ms  teardown started
+    2452 ms  teardown finished: 3 removed, 0 left
+    2452 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_nowhere_is_named_in_the_users_terms() {
+    let compose = "services: { unit: { image: missing, x-envrun: { suite: true } } }";
+    let engine = MemoryEngine::new(Behaviours::new());
+    let finished = run(&engine, plan(compose), &[]).await;
+    assert_eq!(finished.outcome.exit_code().number(), 3);
+    insta::assert_snapshot!(finished.outcome.failure.expect("a failure").message, @"cannot obtain image `missing`: `missing` is in no registry");
+}

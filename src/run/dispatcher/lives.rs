@@ -3,13 +3,23 @@
 use std::time::{Duration, SystemTime};
 
 use super::{Dispatcher, Progress, verdict};
-use crate::config::model::Role;
+use crate::config::model::{Role, Service};
 use crate::engine::{ContainerFacts, Exit};
 use crate::event::Event;
 use crate::name::{ContainerId, ServiceName};
 use crate::outcome::{Failure, FailureClass, Readiness};
 use crate::plan::{Action, PlannedService, StepId, readiness};
 use crate::run::effect::{Effect, Timer};
+
+/// How long a container may take to end by itself: the limit of a suite, the deadline of a job. Zero means no limit.
+fn limit(service: &Service) -> Option<Duration> {
+    let limit = match service.role {
+        Role::Suite => service.suite.as_ref()?.timeout,
+        Role::Job => service.ready.as_ref()?.deadline,
+        Role::Service => None,
+    };
+    limit.filter(|limit| !limit.is_zero())
+}
 
 impl Dispatcher {
     pub(super) fn started(&mut self, now: Duration, step: StepId, facts: ContainerFacts) {
@@ -27,19 +37,19 @@ impl Dispatcher {
         let container = state.container.clone();
         self.step_done(now, step);
         let planned = &self.plan.services[&name];
-        match planned.service.suite.as_ref().map(|suite| suite.timeout) {
-            Some(timeout) => {
-                if let Some(limit) = timeout.filter(|limit| !limit.is_zero()) {
-                    self.effect(Effect::StartTimer(Timer::Suite(name.clone()), limit));
-                }
-                self.report(Event::SuiteStarted {
-                    suite: name.clone(),
-                });
-            }
-            None => self.report(Event::ServiceStarted {
+        let role = planned.service.role;
+        if let Some(limit) = limit(&planned.service) {
+            self.effect(Effect::StartTimer(Timer::Container(name.clone()), limit));
+        }
+        if role == Role::Suite {
+            self.report(Event::SuiteStarted {
+                suite: name.clone(),
+            });
+        } else {
+            self.report(Event::ServiceStarted {
                 service: name.clone(),
                 host_ports,
-            }),
+            });
         }
         if let Some(container) = container {
             self.effect(Effect::Watch {
@@ -149,7 +159,8 @@ impl Dispatcher {
             .get(&planned.image)
             .is_some_and(|image| readiness::requirement(&planned.service, image).declared);
         let was_ready = state.settled_at.is_some();
-        if exit.code == Some(0) && (is_job || !declared) {
+        let timed_out = state.timed_out;
+        if exit.code == Some(0) && !timed_out && (is_job || !declared) {
             self.effect(Effect::StopProbe(name.clone()));
             let after = self.settle(now, name, None);
             self.report(Event::ServiceCompleted {
@@ -173,6 +184,13 @@ impl Dispatcher {
             exit: exit.clone(),
         });
         let (kind, message) = match (is_job, was_ready) {
+            (true, _) if timed_out => {
+                let limit = verdict::seconds(limit(&planned.service).unwrap_or_default());
+                (
+                    "NotReady",
+                    format!("job `{name}` not completed after {limit}"),
+                )
+            }
             (true, _) => ("JobFailed", format!("job `{name}` {exit}")),
             (false, false) => (
                 "Died",

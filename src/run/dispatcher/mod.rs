@@ -342,7 +342,8 @@ impl Dispatcher {
         if let (Action::CreateNetwork(key), FailureKind::SubnetTaken) = (&action, error.kind) {
             return self.begin_network(now, step, key, Some(error));
         }
-        self.abort(now, verdict::step_failure(&action, error, log_tail));
+        let failure = verdict::step_failure(&self.plan, &action, error, log_tail);
+        self.abort(now, failure);
     }
 
     fn timed_out(&mut self, now: Duration, timer: Timer) {
@@ -360,7 +361,7 @@ impl Dispatcher {
                 verdict::cut_off_suites(self, now);
                 self.abort(now, failure);
             }
-            Timer::Suite(name) => {
+            Timer::Container(name) => {
                 let state = self.services.entry(name.clone()).or_default();
                 if state.exit.is_none()
                     && let Some(container) = state.container.clone()

@@ -8,7 +8,7 @@ use crate::event::{Event, SuiteRow, VerdictSummary};
 use crate::junit::{self, SuiteProblem};
 use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
-use crate::plan::{Action, PlannedService};
+use crate::plan::{Action, Plan, PlannedImage, PlannedService};
 use crate::run::effect::{CollectedReport, Effect};
 
 /// A duration as people read it: `0.42s`, `30s`.
@@ -314,7 +314,15 @@ pub(super) fn engine_too_old(has: (u16, u16), needs: (u16, u16)) -> Failure {
 }
 
 /// What the failure of a step means for the run.
-pub(super) fn step_failure(action: &Action, error: &EngineError, log_tail: Vec<String>) -> Failure {
+///
+/// The message is in the user's terms: the step and what the engine says about it. Further lines of the engine's words (a
+/// failed build's output) go with the log.
+pub(super) fn step_failure(
+    plan: &Plan,
+    action: &Action,
+    error: &EngineError,
+    mut log_tail: Vec<String>,
+) -> Failure {
     let service = match action {
         Action::CreateContainer(name)
         | Action::ConnectNetwork(name, _)
@@ -328,6 +336,11 @@ pub(super) fn step_failure(action: &Action, error: &EngineError, log_tail: Vec<S
             "EngineUnreachable",
             Some(engine_hint(error)),
         ),
+        Action::ObtainImage(index)
+            if matches!(plan.images.get(index.0), Some(PlannedImage::Build(_))) =>
+        {
+            (FailureClass::Environment, "BuildFailed", None)
+        }
         Action::ObtainImage(_) => (
             FailureClass::Environment,
             "ImageMissing",
@@ -336,11 +349,14 @@ pub(super) fn step_failure(action: &Action, error: &EngineError, log_tail: Vec<S
         Action::StartContainer(_) => (FailureClass::Environment, "StartFailed", None),
         _ => (FailureClass::Engine, "EngineRefused", None),
     };
+    let mut words = error.message.lines();
+    let first = words.next().unwrap_or_default();
+    log_tail.extend(words.map(str::to_owned));
     Failure {
         class,
         kind,
         service,
-        message: error.to_string(),
+        message: format!("cannot {}: {first}", plan.describe(action)),
         log_tail,
         hint,
     }
