@@ -9,6 +9,7 @@ use clap::Args;
 use super::project::{self, ProjectArguments};
 use super::{complain, signals};
 use crate::engine::docker::DockerEngine;
+use crate::engine::{EngineError, FailureKind};
 use crate::event::Event;
 use crate::exit_code::ExitCode;
 use crate::name::RunId;
@@ -53,13 +54,6 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
             return ExitCode::Usage;
         }
     };
-    let engine = match DockerEngine::from_environment() {
-        Ok(engine) => Arc::new(engine),
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::Engine;
-        }
-    };
     let signals = match signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -72,6 +66,28 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         let message = warning.to_string();
         reporters.event(Duration::ZERO, Event::Warning { message });
     }
+    let settings = Settings {
+        subnet_pool: subnet::DEFAULT_POOL,
+        avoid_subnets: std::fs::read_to_string(ROUTES)
+            .map(|table| subnet::host_routes(&table))
+            .unwrap_or_default(),
+        concurrent_starts: CONCURRENT_STARTS,
+        subnet_attempts: SUBNET_ATTEMPTS,
+    };
+    let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;
+    let engine = match DockerEngine::from_environment() {
+        Ok(engine) => Arc::new(engine),
+        Err(error) => {
+            let error = EngineError {
+                attempt: "address the engine".to_owned(),
+                kind: FailureKind::Unreachable,
+                message: error.to_string(),
+            };
+            let outcome = crate::run::without_engine(plan, settings, &recorder, error).await;
+            reporters.close().await;
+            return outcome.exit_code();
+        }
+    };
     let watchdog = tokio::task::spawn_blocking(move || Watchdog::start(run)).await;
     let sink = match watchdog {
         Ok(Ok(watchdog)) => Some(Box::new(watchdog) as Box<dyn IntentSink>),
@@ -83,18 +99,10 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         }
         Err(_panicked) => None,
     };
-    let settings = Settings {
-        subnet_pool: subnet::DEFAULT_POOL,
-        avoid_subnets: std::fs::read_to_string(ROUTES)
-            .map(|table| subnet::host_routes(&table))
-            .unwrap_or_default(),
-        concurrent_starts: CONCURRENT_STARTS,
-        subnet_attempts: SUBNET_ATTEMPTS,
-    };
     let wiring = Wiring {
         engine,
         prober: Arc::new(HostProber),
-        recorder: Arc::clone(&reporters) as Arc<dyn Recorder>,
+        recorder,
         ledger: Ledger::new(run, sink),
         signals,
         limits: Limits::default(),

@@ -21,16 +21,16 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use self::dispatcher::{Dispatcher, Settings};
-use self::effect::Input;
+use self::effect::{Effect, Input};
 use self::executor::{Executor, Flow};
 use self::ledger::Ledger;
 use self::teardown::Limits;
 use crate::clock;
-use crate::engine::{Engine, OutputChunk};
+use crate::engine::{Engine, EngineError, OutputChunk};
 use crate::event::Event;
 use crate::exit_code::Signal;
 use crate::name::ServiceName;
-use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::outcome::{Failure, FailureClass, Outcome, TeardownReport};
 use crate::plan::Plan;
 use crate::probe::Prober;
 
@@ -59,6 +59,43 @@ pub struct Wiring {
     pub signals: mpsc::UnboundedReceiver<Signal>,
     /// Limits of teardown.
     pub limits: Limits,
+}
+
+/// The end of a run for which no engine could even be addressed: told and reported like every other one, so that whoever reads the
+/// reports finds an error and not the lack of a report.
+pub async fn without_engine(
+    plan: Plan,
+    settings: Settings,
+    recorder: &Arc<dyn Recorder>,
+    error: EngineError,
+) -> Outcome {
+    let begun = clock::now();
+    let mut dispatcher = Dispatcher::new(plan, settings, SystemTime::now());
+    let nothing = Input::TornDown(TeardownReport::default());
+    for input in [Input::Begin, Input::EngineLost(error), nothing] {
+        for effect in dispatcher.handle(begun.elapsed(), input) {
+            match effect {
+                Effect::Report(event) => recorder.event(begun.elapsed(), event),
+                Effect::WriteReports => {
+                    let problems = recorder.write(dispatcher.outcome()).await;
+                    let _ = dispatcher.handle(begun.elapsed(), Input::ReportProblems(problems));
+                }
+                // Everything else takes an engine.
+                _ => {}
+            }
+        }
+    }
+    let outcome = dispatcher.outcome().clone();
+    finish(begun.elapsed(), recorder, &outcome);
+    outcome
+}
+
+fn finish(elapsed: Duration, recorder: &Arc<dyn Recorder>, outcome: &Outcome) {
+    let finished = Event::RunFinished {
+        exit_code: outcome.exit_code().number(),
+        duration: elapsed,
+    };
+    recorder.event(elapsed, finished);
 }
 
 /// Runs a plan to its end, teardown included. Never fails: whatever happens is in the outcome.
@@ -127,10 +164,6 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
     {
         ledger.done();
     }
-    let finished = Event::RunFinished {
-        exit_code: outcome.exit_code().number(),
-        duration: begun.elapsed(),
-    };
-    recorder.event(begun.elapsed(), finished);
+    finish(begun.elapsed(), &recorder, &outcome);
     outcome
 }
