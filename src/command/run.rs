@@ -9,7 +9,6 @@ use clap::Args;
 use super::project::{self, ProjectArguments};
 use super::{complain, signals};
 use crate::engine::docker::DockerEngine;
-use crate::engine::{EngineError, FailureKind};
 use crate::event::Event;
 use crate::exit_code::ExitCode;
 use crate::name::RunId;
@@ -78,11 +77,6 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let engine = match DockerEngine::from_environment() {
         Ok(engine) => Arc::new(engine),
         Err(error) => {
-            let error = EngineError {
-                attempt: "address the engine".to_owned(),
-                kind: FailureKind::Unreachable,
-                message: error.to_string(),
-            };
             let outcome = crate::run::without_engine(plan, settings, &recorder, error).await;
             reporters.close().await;
             return outcome.exit_code();

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
-use futures::FutureExt as _;
 use serde::Deserialize;
+
+use super::error::translate;
+use crate::engine::{EngineError, FailureKind};
 
 /// The socket where Docker Engine listens unless told otherwise.
 const STANDARD_SOCKET: &str = "/var/run/docker.sock";
@@ -35,29 +36,17 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Why no connection could be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The address has a form that is not supported.
-    #[error(
-        "the engine's address `{0}` is not supported\nhint: use `unix://`, `tcp://` or `https://` in DOCKER_HOST"
-    )]
-    Unsupported(String),
-    /// A context is named that does not exist.
-    #[error("docker context `{0}` was not found\nhint: `docker context ls` shows which there are")]
-    NoContext(String),
-    /// Certificates and the like.
-    #[error("cannot prepare the connection to `{address}`: {message}")]
-    Prepare {
-        /// The address.
-        address: String,
-        /// What bollard says.
-        message: String,
-    },
+/// An engine that cannot even be addressed.
+fn unaddressable(attempt: String, message: impl Into<String>) -> EngineError {
+    EngineError {
+        attempt,
+        kind: FailureKind::Unreachable,
+        message: message.into(),
+    }
 }
 
 impl Endpoint {
-    pub(super) fn from_environment() -> Result<Self, ConnectError> {
+    pub(super) fn from_environment() -> Result<Self, EngineError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let tls = variable("DOCKER_TLS_VERIFY").is_some();
         if let Some(host) = variable("DOCKER_HOST") {
@@ -72,42 +61,36 @@ impl Endpoint {
         match (context, directory) {
             (Some(name), Some(directory)) => match context_host(&directory, &name) {
                 Some(host) => Self::parse(&host, tls),
-                None => Err(ConnectError::NoContext(name)),
+                None => Err(unaddressable(
+                    format!("find docker context `{name}`"),
+                    "the Docker configuration has none of this name; `docker context ls` shows which there are",
+                )),
             },
             _ => Ok(Self::Unix(PathBuf::from(STANDARD_SOCKET))),
         }
     }
 
-    fn parse(host: &str, tls: bool) -> Result<Self, ConnectError> {
+    fn parse(host: &str, tls: bool) -> Result<Self, EngineError> {
         match host.split_once("://") {
             Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(PathBuf::from(path))),
             Some(("tcp" | "http", address)) if !tls => {
                 Ok(Self::Tcp(address.trim_end_matches('/').to_owned()))
             }
             Some(("tcp" | "https", _)) => Ok(Self::Tls(host.to_owned())),
-            _ => Err(ConnectError::Unsupported(host.to_owned())),
+            _ => Err(unaddressable(
+                format!("reach the engine at `{host}`"),
+                "such an address is not supported; `unix://`, `tcp://` and `https://` are",
+            )),
         }
     }
 
-    pub(super) fn connect(&self) -> Result<Docker, ConnectError> {
+    pub(super) fn connect(&self) -> Result<Docker, EngineError> {
         let docker = match self {
-            Self::Unix(path) => {
-                let path = path.to_string_lossy();
-                match Docker::connect_with_unix(&path, ANSWER_SECONDS, API_DEFAULT_VERSION) {
-                    // bollard looks for the file at once. A missing one is the same as one where nobody listens, and is told like
-                    // that: by the first call, with everything that a failed run leaves.
-                    Err(Error::SocketNotFoundError(path)) => Docker::connect_with_custom_transport(
-                        move |_request| {
-                            let missing = Error::SocketNotFoundError(path.clone());
-                            futures::future::ready(Err(missing)).boxed()
-                        },
-                        None::<String>,
-                        ANSWER_SECONDS,
-                        API_DEFAULT_VERSION,
-                    ),
-                    docker => docker,
-                }
-            }
+            Self::Unix(path) => Docker::connect_with_unix(
+                &path.to_string_lossy(),
+                ANSWER_SECONDS,
+                API_DEFAULT_VERSION,
+            ),
             Self::Tcp(address) => Docker::connect_with_http(
                 &format!("tcp://{address}"),
                 ANSWER_SECONDS,
@@ -115,10 +98,7 @@ impl Endpoint {
             ),
             Self::Tls(url) => Docker::connect_with_host(url),
         };
-        docker.map_err(|error| ConnectError::Prepare {
-            address: self.to_string(),
-            message: super::error::chain(&error),
-        })
+        docker.map_err(|error| translate(&format!("reach the engine at `{self}`"), error))
     }
 }
 
@@ -169,14 +149,8 @@ mod tests {
             Endpoint::parse("tcp://h:2376", true).expect("valid"),
             Endpoint::Tls("tcp://h:2376".to_owned())
         );
-        assert!(matches!(
-            Endpoint::parse("ssh://h", false),
-            Err(ConnectError::Unsupported(_))
-        ));
-        assert!(matches!(
-            Endpoint::parse("nonsense", false),
-            Err(ConnectError::Unsupported(_))
-        ));
+        assert!(Endpoint::parse("ssh://h", false).is_err());
+        assert!(Endpoint::parse("nonsense", false).is_err());
     }
 
     #[test]

@@ -18,7 +18,6 @@ use bollard::Docker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use self::connect::ConnectError;
 use self::connect::Endpoint;
 use self::error::translate;
 use super::{
@@ -41,7 +40,7 @@ impl DockerEngine {
     ///
     /// # Errors
     /// The address cannot be understood, or certificates cannot be read.
-    pub fn from_environment() -> Result<Self, ConnectError> {
+    pub fn from_environment() -> Result<Self, EngineError> {
         let endpoint = Endpoint::from_environment()?;
         Ok(Self {
             docker: endpoint.connect()?,

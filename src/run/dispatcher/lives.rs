@@ -87,6 +87,9 @@ impl Dispatcher {
         let after = now.saturating_sub(state.started_at.unwrap_or(now));
         if state.settled_at.is_none() || problem.is_some() {
             state.settled_at = Some(now);
+            // One entry a service: readers of reports drop the second of two cases with the same name, and that would
+            // be the one that says what went wrong.
+            self.outcome.readiness.retain(|one| one.service != *name);
             self.outcome.readiness.push(Readiness {
                 service: name.clone(),
                 duration: after,

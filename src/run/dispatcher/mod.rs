@@ -230,13 +230,34 @@ impl Dispatcher {
     }
 
     /// Begins every step that may begin, longest chain first; concludes when every suite is judged.
+    ///
+    /// Some steps are done the moment they begin (a service with nothing to probe), and no input will tell of it. So this
+    /// goes on until nothing more may begin.
     fn advance(&mut self, now: Duration) {
-        verdict::skip_unreachable_suites(self);
-        if self.outcome.suites.len() == self.plan.suites().count() {
-            verdict::conclude(self, now);
-            self.phase = Phase::TearingDown;
-            return;
+        while self.phase == Phase::Running {
+            verdict::skip_unreachable_suites(self);
+            if self.outcome.suites.len() == self.plan.suites().count() {
+                verdict::conclude(self, now);
+                self.phase = Phase::TearingDown;
+                return;
+            }
+            let done = self.done();
+            self.begin_steps(now);
+            if self.done() == done {
+                return;
+            }
         }
+    }
+
+    /// How many steps are done.
+    fn done(&self) -> usize {
+        self.progress
+            .iter()
+            .filter(|progress| **progress == Progress::Done)
+            .count()
+    }
+
+    fn begin_steps(&mut self, now: Duration) {
         let mut ready: Vec<StepId> = (0..self.plan.steps.len())
             .map(StepId)
             .filter(|step| self.progress[step.0] == Progress::Pending && self.may_begin(*step))
@@ -253,6 +274,10 @@ impl Dispatcher {
                 .count()
         };
         for step in ready {
+            // A step that could not even begin has ended the run, and nothing may be created after the verdict.
+            if self.phase != Phase::Running {
+                return;
+            }
             let is_start = matches!(self.plan.steps[step.0].action, Action::StartContainer(_));
             if !is_start
                 || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1)
