@@ -118,16 +118,27 @@ impl Machine {
         self.attempts
     }
 
+    /// The probe in words, and from where it looks when that is not the network.
+    #[must_use]
+    pub fn words(&self) -> String {
+        if self.by_exec {
+            format!("{}, listening as seen from inside", self.probe)
+        } else {
+            self.probe.to_string()
+        }
+    }
+
     /// The state in words: ``14 tcp 5432 attempts, last: connection refused``.
     #[must_use]
     pub fn summary(&self) -> String {
         let plural = if self.attempts == 1 { "" } else { "s" };
         match &self.last {
             _ if self.passed => format!("{} passed", self.probe),
-            None => format!("{}: {} attempt{plural}", self.probe, self.attempts),
+            None => format!("{}: {} attempt{plural}", self.words(), self.attempts),
             Some(last) => format!(
                 "{}: {} attempt{plural}, last: {last}",
-                self.probe, self.attempts
+                self.words(),
+                self.attempts
             ),
         }
     }

@@ -28,7 +28,8 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
         } => vec![format!("engine: {product} {version}, API {api}")],
         Event::Warning { message } => vec![format!("warning: {message}")],
         Event::StepFinished { what, duration, .. }
-            if what.starts_with("build") || duration.as_secs() >= 1 =>
+            if what.starts_with("build")
+                || (duration.as_secs() >= 1 && !what.starts_with("wait")) =>
         {
             vec![format!("{what}: done after {}", seconds(*duration))]
         }

@@ -53,7 +53,7 @@ pub(super) async fn until_ready(shared: Arc<Shared>, prober: Arc<dyn Prober>, ta
                 });
             }
             attempts += machine.attempts();
-            passed.push(machine.probe().to_string());
+            passed.push(machine.words());
         }
     }
     passed.sort();

@@ -341,3 +341,23 @@ async fn an_image_that_is_nowhere_is_named_in_the_users_terms() {
     assert_eq!(finished.outcome.exit_code().number(), 3);
     insta::assert_snapshot!(finished.outcome.failure.expect("a failure").message, @"cannot obtain image `missing`: `missing` is in no registry");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_with_nothing_to_probe_is_ready_at_its_start() {
+    let compose = "
+services:
+  worker: { image: app }
+  unit: { image: app, depends_on: [worker], x-envrun: { suite: true } }
+";
+    let behaviours = Behaviours::from([("unit", suite(PASSING, 0))]);
+    insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @"
+     336 ms  worker started
+     336 ms  worker ready: nothing to probe: no healthcheck, no port
+     572 ms  unit started
+    1572 ms  unit Passed []
+    1572 ms  verdict: passed
+    1572 ms  teardown started
+    1678 ms  teardown finished: 3 removed, 0 left
+    1678 ms  exit code 0
+    ");
+}
