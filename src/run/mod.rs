@@ -9,8 +9,11 @@ mod executor;
 pub mod ledger;
 pub mod output;
 mod readying;
+mod shared;
 pub mod teardown;
+mod watch;
 pub mod watchdog;
+mod work;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

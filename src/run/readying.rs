@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use super::effect::{Input, ProbeTask};
-use super::executor::Shared;
+use super::shared::Shared;
 use crate::clock;
 use crate::engine::NetworkAddress;
 use crate::probe::machine::{Machine, Next};

@@ -19,7 +19,7 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 
-use super::error::translate;
+use super::error::{removal, translate};
 use crate::engine::{
     ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, HealthcheckSpec,
     MountSpec, MountSpecSource, NetworkAddress, OutputChunk, OutputStream, Removal, Resource,
@@ -398,13 +398,10 @@ pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Remov
         .force(true)
         .v(true)
         .build();
-    match docker.remove_container(&resource.id, Some(options)).await {
-        Ok(()) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(Removal::AlreadyGone),
-        Err(error) => Err(translate(&format!("remove {resource}"), error)),
-    }
+    removal(
+        resource,
+        docker.remove_container(&resource.id, Some(options)).await,
+    )
 }
 
 pub(super) async fn list(

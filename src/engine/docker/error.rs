@@ -2,7 +2,7 @@
 
 use bollard::errors::Error;
 
-use crate::engine::{EngineError, FailureKind};
+use crate::engine::{EngineError, FailureKind, Removal, Resource};
 
 /// Translates an error of the attempt `attempt`.
 pub(super) fn translate(attempt: &str, error: Error) -> EngineError {
@@ -24,6 +24,20 @@ pub(super) fn translate(attempt: &str, error: Error) -> EngineError {
         attempt: attempt.to_owned(),
         kind,
         message: message.trim().to_owned(),
+    }
+}
+
+/// The result of a removal: what is not there any more needs no removing.
+pub(super) fn removal<T>(
+    resource: &Resource,
+    answer: Result<T, Error>,
+) -> Result<Removal, EngineError> {
+    match answer {
+        Ok(_) => Ok(Removal::Removed),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(Removal::AlreadyGone),
+        Err(error) => Err(translate(&format!("remove {resource}"), error)),
     }
 }
 

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 };
 use futures::stream::StreamExt as _;
 
-use super::error::translate;
+use super::error::{removal, translate};
 use crate::engine::{
     EngineError, FailureKind, ImageFacts, ImageHealthcheck, Removal, Resource, ResourceKind,
 };
@@ -99,13 +99,10 @@ pub(super) async fn pull(docker: &Docker, reference: &str) -> Result<(), EngineE
 
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
     let options = RemoveImageOptionsBuilder::default().force(true).build();
-    match docker.remove_image(&resource.id, Some(options), None).await {
-        Ok(_layers) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(Removal::AlreadyGone),
-        Err(error) => Err(translate(&format!("remove {resource}"), error)),
-    }
+    removal(
+        resource,
+        docker.remove_image(&resource.id, Some(options), None).await,
+    )
 }
 
 pub(super) async fn list(

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use bollard::Docker;
-use bollard::errors::Error;
 use bollard::models::{
     EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest,
     NetworkDisconnectRequest, VolumeCreateRequest,
@@ -13,7 +12,7 @@ use bollard::query_parameters::{
     RemoveVolumeOptionsBuilder,
 };
 
-use super::error::translate;
+use super::error::{removal, translate};
 use crate::engine::{
     EndpointSpec, EngineError, FailureKind, NetworkSpec, Removal, Resource, ResourceKind,
     VolumeSpec,
@@ -96,19 +95,14 @@ pub(super) async fn connect(
 
 /// A network that something still hangs on is freed by force first.
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
-    match docker.remove_network(&resource.id).await {
-        Ok(()) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(Removal::AlreadyGone),
-        Err(error) => {
-            let error = translate(&format!("remove {resource}"), error);
-            if error.kind == FailureKind::Busy {
-                disconnect_all(docker, &resource.id).await;
-            }
-            Err(error)
-        }
+    let removed = removal(resource, docker.remove_network(&resource.id).await);
+    if removed
+        .as_ref()
+        .is_err_and(|error| error.kind == FailureKind::Busy)
+    {
+        disconnect_all(docker, &resource.id).await;
     }
+    removed
 }
 
 /// Best effort: what cannot be disconnected now is tried again with the next removal.
@@ -174,13 +168,10 @@ pub(super) async fn remove_volume(
     resource: &Resource,
 ) -> Result<Removal, EngineError> {
     let options = RemoveVolumeOptionsBuilder::default().force(true).build();
-    match docker.remove_volume(&resource.id, Some(options)).await {
-        Ok(()) => Ok(Removal::Removed),
-        Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(Removal::AlreadyGone),
-        Err(error) => Err(translate(&format!("remove {resource}"), error)),
-    }
+    removal(
+        resource,
+        docker.remove_volume(&resource.id, Some(options)).await,
+    )
 }
 
 pub(super) async fn list_volumes(

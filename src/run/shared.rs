@@ -1,0 +1,40 @@
+//! What the tasks of a run share, and how they speak to its loop.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Recorder;
+use super::effect::Input;
+use super::output::Tails;
+use crate::clock::Instant;
+use crate::engine::{Engine, EngineError};
+use crate::name::ServiceName;
+use crate::plan::StepId;
+
+/// What the tasks of a run share.
+pub(super) struct Shared {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) recorder: Arc<dyn Recorder>,
+    pub(super) tails: Tails,
+    pub(super) inputs: mpsc::UnboundedSender<Input>,
+    pub(super) begun: Instant,
+}
+
+impl Shared {
+    pub(super) fn send(&self, input: Input) {
+        // Nobody listens once the run is over, and then nobody needs to know.
+        let _ = self.inputs.send(input);
+    }
+
+    pub(super) fn fail(&self, step: StepId, error: EngineError, service: Option<&ServiceName>) {
+        let log_tail = service
+            .map(|name| self.tails.tail(name))
+            .unwrap_or_default();
+        self.send(Input::Failed {
+            step,
+            error,
+            log_tail,
+        });
+    }
+}

@@ -1,0 +1,199 @@
+//! The work of the plan's steps: one engine call each, or two that belong together.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::sync::oneshot;
+
+use super::effect::{Input, Work};
+use super::executor::Executor;
+use super::ledger::Intent;
+use super::shared::Shared;
+use crate::engine::{EngineError, FailureKind, ImageFacts, ResourceKind};
+use crate::event::Event;
+use crate::name::{ContainerId, ServiceName};
+use crate::plan::StepId;
+
+impl Executor {
+    /// Begins the work of a step; its end comes as an input.
+    pub(super) fn work(&mut self, step: StepId, work: Work) {
+        let shared = Arc::clone(&self.shared);
+        match work {
+            Work::ObtainImage(reference) => {
+                let obtaining = async move {
+                    match obtain_image(&shared, &reference).await {
+                        Ok(facts) => shared.send(Input::ImageObtained { step, facts }),
+                        Err(error) => shared.fail(step, error, None),
+                    }
+                };
+                self.spawn_droppable(obtaining.boxed());
+            }
+            Work::FindNetwork(name) => {
+                let finding = async move {
+                    match shared.engine.find_network(&name).await {
+                        Ok(Some(id)) => shared.send(Input::NetworkCreated { step, id }),
+                        Ok(None) => shared.fail(step, missing_network(&name), None),
+                        Err(error) => shared.fail(step, error, None),
+                    }
+                };
+                self.spawn_droppable(finding.boxed());
+            }
+            // Dropping the connection ends a build, so unlike the other creations it may be dropped.
+            Work::BuildImage(spec) => {
+                let intent = self.intend(ResourceKind::Image, &spec.name);
+                let building = create(shared, step, intent, move |shared| async move {
+                    let id = shared.engine.build_image(&spec).await?;
+                    let facts = inspect(&shared, id.as_str()).await?;
+                    Ok(Input::ImageObtained { step, facts })
+                });
+                self.spawn_droppable(building.boxed());
+            }
+            Work::CreateNetwork(spec) => {
+                let intent = self.intend(ResourceKind::Network, &spec.name);
+                let creating = create(shared, step, intent, move |shared| async move {
+                    let id = shared.engine.create_network(&spec).await?;
+                    Ok(Input::NetworkCreated { step, id })
+                });
+                self.spawn(creating.boxed());
+            }
+            Work::CreateVolume(spec) => {
+                let intent = self.intend(ResourceKind::Volume, &spec.name);
+                let creating = create(shared, step, intent, move |shared| async move {
+                    shared.engine.create_volume(&spec).await?;
+                    Ok(Input::StepDone { step })
+                });
+                self.spawn(creating.boxed());
+            }
+            Work::CreateContainer(spec) => {
+                let intent = self.intend(ResourceKind::Container, &spec.name);
+                let creating = create(shared, step, intent, move |shared| async move {
+                    let id = shared.engine.create_container(&spec).await?;
+                    Ok(Input::ContainerCreated { step, id })
+                });
+                self.spawn(creating.boxed());
+            }
+            Work::Connect {
+                network,
+                container,
+                endpoint,
+            } => {
+                let connecting = async move {
+                    let engine = &shared.engine;
+                    match engine
+                        .connect_network(&network, &container, &endpoint)
+                        .await
+                    {
+                        Ok(()) => shared.send(Input::StepDone { step }),
+                        Err(error) => shared.fail(step, error, None),
+                    }
+                };
+                self.spawn(connecting.boxed());
+            }
+            Work::Start { service, container } => {
+                let (complete, drained) = oneshot::channel();
+                self.drained.insert(service.clone(), drained);
+                self.spawn(start(shared, step, service, container, complete).boxed());
+            }
+        }
+    }
+
+    /// Records an intent. A watchdog that is gone is worth a warning, not a failure.
+    fn intend(&self, kind: ResourceKind, name: &str) -> Intent {
+        let (intent, problem) = self.wiring.ledger.intend(kind, name);
+        if let Some(problem) = problem {
+            let message = format!(
+                "the watchdog is gone ({problem}): if envrun is killed, `envrun gc` has to clean up"
+            );
+            self.shared
+                .recorder
+                .event(self.shared.begun.elapsed(), Event::Warning { message });
+        }
+        intent
+    }
+}
+
+/// Makes a creating call under its intent. An error that leaves open whether the call took effect keeps the intent open.
+async fn create<F>(
+    shared: Arc<Shared>,
+    step: StepId,
+    intent: Intent,
+    call: impl FnOnce(Arc<Shared>) -> F,
+) where
+    F: Future<Output = Result<Input, EngineError>>,
+{
+    match call(Arc::clone(&shared)).await {
+        Ok(input) => {
+            intent.settle();
+            shared.send(input);
+        }
+        Err(error) => {
+            match error.kind {
+                FailureKind::Unreachable => intent.lose(),
+                _ => intent.settle(),
+            }
+            shared.fail(step, error, None);
+        }
+    }
+}
+
+fn missing_network(name: &str) -> EngineError {
+    EngineError {
+        attempt: format!("find network `{name}`"),
+        kind: FailureKind::NotFound,
+        message: "the file declares it as `external`, and the engine has none of this name"
+            .to_owned(),
+    }
+}
+
+async fn obtain_image(shared: &Shared, reference: &str) -> Result<ImageFacts, EngineError> {
+    if let Some(facts) = shared.engine.inspect_image(reference).await? {
+        return Ok(facts);
+    }
+    shared.engine.pull_image(reference).await?;
+    inspect(shared, reference).await
+}
+
+async fn inspect(shared: &Shared, reference: &str) -> Result<ImageFacts, EngineError> {
+    shared
+        .engine
+        .inspect_image(reference)
+        .await?
+        .ok_or_else(|| EngineError {
+            attempt: format!("inspect image `{reference}`"),
+            kind: FailureKind::NotFound,
+            message: "the engine does not have it although it said so a moment ago".to_owned(),
+        })
+}
+
+/// Attaches first, so that no byte is lost, then starts.
+async fn start(
+    shared: Arc<Shared>,
+    step: StepId,
+    service: ServiceName,
+    container: ContainerId,
+    complete: oneshot::Sender<()>,
+) {
+    let output = match shared.engine.attach(&container).await {
+        Ok(output) => output,
+        Err(error) => return shared.fail(step, error, None),
+    };
+    let drain = Arc::clone(&shared);
+    let name = service.clone();
+    // An attached stream that nobody reads blocks the container, so it is drained whatever happens to the run.
+    tokio::spawn(async move {
+        let mut output = output;
+        while let Some(Ok(chunk)) = output.next().await {
+            drain.tails.push(&name, chunk.stream, &chunk.bytes);
+            drain.recorder.output(&name, &chunk);
+        }
+        let _ = complete.send(());
+    });
+    if let Err(error) = shared.engine.start_container(&container).await {
+        return shared.fail(step, error, Some(&service));
+    }
+    match shared.engine.inspect_container(&container).await {
+        Ok(facts) => shared.send(Input::Started { step, facts }),
+        Err(error) => shared.fail(step, error, Some(&service)),
+    }
+}
