@@ -1,10 +1,11 @@
 //! The one place where the program waits.
 //!
-//! Every timer and every deadline of the crate goes through here, so that each has a cause and can be found,
-//! and so that tests can pause time. Nothing else may call `tokio::time` for waiting (`clippy.toml` says so).
+//! Every timer and every deadline of the crate goes through here, so that each has a cause and can
+//! be found, and so that tests can pause time. Nothing else may call `tokio::time` for waiting
+//! (`clippy.toml` says so).
 //!
-//! Deadlines here are for reading calls and for waits. A mutating engine call is never put under a deadline
-//! that drops it: it is spawned and outwaited (see `run::teardown`).
+//! Deadlines here are for reading calls and for waits. A mutating engine call is never put under a
+//! deadline that drops it: it is spawned and outwaited (see `run::teardown`).
 
 use std::future::Future;
 use std::time::Duration;
@@ -35,8 +36,8 @@ pub struct LimitReached {
     pub limit: Duration,
 }
 
-/// Drives `future` for at most `limit`, then drops it. Only for futures that are safe to drop: reads, probes and
-/// waits on channels.
+/// Drives `future` for at most `limit`, then drops it. Only for futures that are safe to drop:
+/// reads, probes and waits on channels.
 ///
 /// # Errors
 /// The limit was reached.

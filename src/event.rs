@@ -1,8 +1,8 @@
 //! What happens in a run, as a stream of events. Reporters see nothing else.
 //!
-//! The serialised form is one JSON object a line in `events.jsonl`: `schema` (version of this format), `at`
-//! (RFC 3339, UTC), `elapsed_ms` (since the start of the run), `event` (the kind), and the fields of the kind.
-//! Durations are in milliseconds.
+//! The serialised form is one JSON object a line in `events.jsonl`: `schema` (version of this
+//! format), `at` (RFC 3339, UTC), `elapsed_ms` (since the start of the run), `event` (the kind),
+//! and the fields of the kind. Durations are in milliseconds.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The one table of exit codes.
 //!
-//! Where several apply, [`ExitCode::strongest`] decides: signal, 4, 1, 3, 6, 5. A teardown problem never replaces a
-//! test verdict.
+//! Where several apply, [`ExitCode::strongest`] decides: signal, 4, 1, 3, 6, 5. A teardown problem
+//! never replaces a test verdict.
 
 /// Exit code of the `envrun` process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! envrun: ephemeral test environments for CI from a Compose file.
 //!
-//! The rooms and who may enter which are described in `src/ARCHITECTURE.md`; `tests/layers.rs` enforces it.
+//! The rooms and who may enter which are described in `src/ARCHITECTURE.md`; `tests/layers.rs`
+//! enforces it.
 
 pub mod clock;
 pub mod command;

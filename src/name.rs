@@ -1,7 +1,8 @@
 //! Newtypes for the names and ids that travel between the layers.
 //!
-//! A name is what a person wrote (a service, a network key); an id is what the engine answered. They are
-//! different types, because engines allow duplicate names and only an id addresses one thing.
+//! A name is what a person wrote (a service, a network key); an id is what the engine answered.
+//! They are different types, because engines allow duplicate names and only an id addresses one
+//! thing.
 
 use std::fmt;
 
@@ -34,8 +35,8 @@ impl RunId {
         Uuid::parse_str(text).map(Self)
     }
 
-    /// The first twelve hexadecimal digits: short enough for names, long enough that 60 runs side by side
-    /// never meet (48 random bits).
+    /// The first twelve hexadecimal digits: short enough for names, long enough that 60 runs side
+    /// by side never meet (48 random bits).
     #[must_use]
     pub fn short(&self) -> String {
         let mut digits = self.0.simple().to_string();

@@ -1,4 +1,5 @@
-//! The command line: one file a command. The wiring of engine, reporters and watchdog happens here and nowhere else.
+//! The command line: one file a command. The wiring of engine, reporters and watchdog happens here
+//! and nowhere else.
 
 mod gc;
 mod plan;
@@ -51,7 +52,8 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
-        // The watchdog comes first and without a runtime: it has to stay small for as long as the run takes.
+        // The watchdog comes first and without a runtime: it has to stay small for as long as the
+        // run takes.
         Command::Watchdog(arguments) => watchdog::watchdog(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Run(arguments) => block_on(run::run(arguments)),

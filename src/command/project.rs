@@ -17,7 +17,8 @@ pub(super) struct ProjectArguments {
     /// Directory of the project
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// Compose file; give it several times to merge. Without it `compose.yaml` of the directory is used
+    /// Compose file; give it several times to merge. Without it `compose.yaml` of the directory is
+    /// used
     #[arg(short, long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Name of the project, instead of `name:` in the file
@@ -34,8 +35,8 @@ pub(super) struct ProjectArguments {
     skip: Vec<String>,
 }
 
-/// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has been printed when this
-/// fails.
+/// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has
+/// been printed when this fails.
 pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Problems), ExitCode> {
     let request = Request {
         directory: arguments.directory.clone(),

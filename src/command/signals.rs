@@ -5,8 +5,8 @@ use tokio::sync::mpsc;
 
 use crate::exit_code::Signal;
 
-/// Starts listening. A handler is installed even where the signal was inherited as ignored, as a shell does for what it starts in the
-/// background.
+/// Starts listening. A handler is installed even where the signal was inherited as ignored, as a
+/// shell does for what it starts in the background.
 ///
 /// # Errors
 /// The operating system refuses a handler.

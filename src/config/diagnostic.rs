@@ -1,7 +1,8 @@
 //! Problems of a configuration, and how they are shown.
 //!
-//! Owns the text that a person reads: message, file, line, caret and help. It never decides what is a
-//! problem, and its output depends on nothing but the problems, the width and the colour asked for.
+//! Owns the text that a person reads: message, file, line, caret and help. It never decides what is
+//! a problem, and its output depends on nothing but the problems, the width and the colour asked
+//! for.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,7 +17,8 @@ use super::source::{Place, Source, clean};
 
 /// A line longer than this (bytes) is not shown with a caret: it would flood the terminal.
 const MAX_SHOWN_LINE: usize = 1000;
-/// At most this many problems are kept; the rest are only counted, so that a hostile file stays cheap.
+/// At most this many problems are kept; the rest are only counted, so that a hostile file stays
+/// cheap.
 const MAX_PROBLEMS: usize = 500;
 /// At most this many places are marked for one problem that occurs in many places.
 const MAX_LABELS: usize = 12;
@@ -124,7 +126,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems of one load, in the order in which they are shown: warnings, then errors, each by place.
+/// All problems of one load, in the order in which they are shown: warnings, then errors, each by
+/// place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<Problem>,
@@ -158,8 +161,8 @@ impl fmt::Display for Problems {
 }
 
 impl Problems {
-    /// Drops all problems to come that start at this place: one problem with a value is enough, and what
-    /// the readers say of the value that stands in for it would only mislead.
+    /// Drops all problems to come that start at this place: one problem with a value is enough, and
+    /// what the readers say of the value that stands in for it would only mislead.
     pub(super) fn silence(&mut self, place: &Place) {
         self.silenced.insert(place.key());
     }
@@ -182,7 +185,8 @@ impl Problems {
         }
     }
 
-    /// Adds a warning that many places share: places with the same message become labels of one problem.
+    /// Adds a warning that many places share: places with the same message become labels of one
+    /// problem.
     pub(super) fn push_shared(&mut self, problem: Problem) {
         let same = self.list.iter_mut().find(|other| {
             other.severity == problem.severity
@@ -201,7 +205,8 @@ impl Problems {
         }
     }
 
-    /// True when further problems will only be counted, so that their details are not worth the work.
+    /// True when further problems will only be counted, so that their details are not worth the
+    /// work.
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= MAX_PROBLEMS
     }
@@ -256,8 +261,8 @@ impl Problems {
         self.count(Severity::Error) > 0
     }
 
-    /// The whole text: each problem with file, line, caret and help, and a last line with the counts.
-    /// `width` is in columns.
+    /// The whole text: each problem with file, line, caret and help, and a last line with the
+    /// counts. `width` is in columns.
     #[must_use]
     pub fn render(&self, colour: bool, width: usize) -> String {
         let theme = if colour {
@@ -276,8 +281,8 @@ impl Problems {
             let rendered = Rendered::new(problem);
             let start = text.len();
             if handler.render_report(&mut text, &rendered).is_err() {
-                // The handler can only fail on its writer or on a span out of bounds; the plain line
-                // still says everything.
+                // The handler can only fail on its writer or on a span out of bounds; the plain
+                // line still says everything.
                 text.truncate(start);
                 text.push_str(&clean(&problem.to_string()));
                 text.push('\n');
@@ -288,7 +293,8 @@ impl Problems {
         }
         text.push_str(&self.count_line());
         text.push('\n');
-        // The handler pads lines to the end; trailing blanks only disturb whoever compares or copies.
+        // The handler pads lines to the end; trailing blanks only disturb whoever compares or
+        // copies.
         text.lines()
             .map(str::trim_end)
             .flat_map(|line| [line, "\n"])
@@ -428,8 +434,8 @@ impl Diagnostic for Rendered {
     }
 }
 
-/// The source text as the handler asks for it: whole lines, found by the line index instead of by a scan
-/// of the whole file for each label.
+/// The source text as the handler asks for it: whole lines, found by the line index instead of by a
+/// scan of the whole file for each label.
 #[derive(Debug)]
 struct Lines {
     source: Arc<Source>,

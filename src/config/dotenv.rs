@@ -1,6 +1,7 @@
 //! `.env` and `env_file:` files, by Compose's rules.
 //!
-//! Pure: a text and a lookup give variables, or errors with their place. Reading the file is not done here.
+//! Pure: a text and a lookup give variables, or errors with their place. Reading the file is not
+//! done here.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,8 +21,8 @@ pub struct DotenvError {
 /// The variables of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dotenv {
-    /// The variables; a name that is given again has its last value. A name without `=` is there only
-    /// when the lookup knows it.
+    /// The variables; a name that is given again has its last value. A name without `=` is there
+    /// only when the lookup knows it.
     pub variables: BTreeMap<String, String>,
     /// Variables used in values that have no value themselves, with the place of the value.
     pub unset: Vec<(String, Range<usize>)>,
@@ -29,7 +30,8 @@ pub struct Dotenv {
 
 /// Reads a file.
 ///
-/// `lookup` is asked first for variables used in values, then the lines above: the host's environment wins.
+/// `lookup` is asked first for variables used in values, then the lines above: the host's
+/// environment wins.
 ///
 /// # Errors
 /// All lines that are wrong.
@@ -238,8 +240,8 @@ fn is_blank(character: char) -> bool {
     )
 }
 
-/// The escapes of a double-quoted value. `\$` becomes `$$`, which interpolation gives back as `$`; an
-/// unknown escape stays as it is.
+/// The escapes of a double-quoted value. `\$` becomes `$$`, which interpolation gives back as `$`;
+/// an unknown escape stays as it is.
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! Durations as Compose files write them: Go's grammar (`1m30s`, `500ms`, `1.5h`), and days and weeks,
-//! which Compose reads too.
+//! Durations as Compose files write them: Go's grammar (`1m30s`, `500ms`, `1.5h`), and days and
+//! weeks, which Compose reads too.
 //!
 //! Pure text to value; it never knows what the duration is for.
 

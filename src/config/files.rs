@@ -1,7 +1,7 @@
 //! Which files make up the project, and reading them.
 //!
-//! Owns discovery, the size limit, and the name a file is shown under. Only what is asked for is read; it
-//! never looks at the process's environment.
+//! Owns discovery, the size limit, and the name a file is shown under. Only what is asked for is
+//! read; it never looks at the process's environment.
 
 use std::fs::File;
 use std::io::Read;

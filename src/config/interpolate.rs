@@ -1,12 +1,13 @@
-//! Variables in values: `$V`, `${V}`, `${V:-default}` and the other forms of the Compose specification.
+//! Variables in values: `$V`, `${V}`, `${V:-default}` and the other forms of the Compose
+//! specification.
 //!
-//! Pure: a text and a lookup give a text, the unset variables, or an error with its offset. It never
-//! reads the environment.
+//! Pure: a text and a lookup give a text, the unset variables, or an error with its offset. It
+//! never reads the environment.
 
 use std::ops::Range;
 
-/// Longest result in bytes. Variables can be far longer than their names, so a small text could otherwise
-/// grow beyond the memory of the machine.
+/// Longest result in bytes. Variables can be far longer than their names, so a small text could
+/// otherwise grow beyond the memory of the machine.
 pub const MAX_RESULT: usize = 1 << 20;
 
 /// Deepest nesting of defaults within defaults.
@@ -17,7 +18,8 @@ const MAX_NESTING: usize = 32;
 pub struct Interpolated {
     /// The result.
     pub text: String,
-    /// Variables that have no value and no default, with their place in the text; each became empty.
+    /// Variables that have no value and no default, with their place in the text; each became
+    /// empty.
     pub unset: Vec<(String, Range<usize>)>,
 }
 

@@ -1,7 +1,7 @@
 //! One table of every key that a Compose file may have, with what is done about it.
 //!
-//! The tables cover the keys of the published Compose schema, so that none can vanish silently. They
-//! only name keys; values are read by the readers.
+//! The tables cover the keys of the published Compose schema, so that none can vanish silently.
+//! They only name keys; values are read by the readers.
 
 /// What is done about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,10 +10,11 @@ pub enum Policy {
     Honoured,
     /// It is accepted and has no effect; a warning says why.
     NoEffect(&'static str),
-    /// Its effect is missing; a warning says so, unless the value is one of these, which ask for what
-    /// happens anyway.
+    /// Its effect is missing; a warning says so, unless the value is one of these, which ask for
+    /// what happens anyway.
     Warned(&'static [&'static str]),
-    /// Leaving it out would make another environment than the file describes: an error, with the reason.
+    /// Leaving it out would make another environment than the file describes: an error, with the
+    /// reason.
     Refused(&'static str),
 }
 

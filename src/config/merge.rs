@@ -1,8 +1,8 @@
 //! Merges one file's tree over another's, by the rules of the Compose specification.
 //!
-//! Works on trees that are not typed yet. Places stay with their nodes, so that a problem in a merged
-//! project still points at the file that it comes from. Duplicate entries of a list (two mounts on one
-//! target) are left to the reader, which knows what makes them equal.
+//! Works on trees that are not typed yet. Places stay with their nodes, so that a problem in a
+//! merged project still points at the file that it comes from. Duplicate entries of a list (two
+//! mounts on one target) are left to the reader, which knows what makes them equal.
 
 use std::collections::HashMap;
 
@@ -15,8 +15,8 @@ enum Rule {
     Replace,
     /// Both become mappings; a list of names becomes a mapping of names to null.
     NamesToMapping,
-    /// Both become mappings if either is; a list of `KEY=value` becomes a mapping. The characters are those
-    /// that may stand between key and value.
+    /// Both become mappings if either is; a list of `KEY=value` becomes a mapping. The characters
+    /// are those that may stand between key and value.
     PairsToMapping(&'static [char]),
     /// Both become lists, which are joined.
     ToSequence,
@@ -180,8 +180,8 @@ fn pairs_to_mapping(node: Node, between: &[char]) -> Node {
     })
 }
 
-/// Turns a list of texts into a mapping; a later entry replaces an earlier one. A node that is no such
-/// list stays as it is, for the reader to complain about.
+/// Turns a list of texts into a mapping; a later entry replaces an earlier one. A node that is no
+/// such list stays as it is, for the reader to complain about.
 fn list_to_mapping(node: Node, split: impl Fn(&str) -> (String, Value)) -> Node {
     let Value::Sequence(nodes) = &node.value else {
         return node;

@@ -1,8 +1,9 @@
 //! Compose files with spans, merged, interpolated and typed.
 //!
-//! Owns everything between the files and the [`model`]: reading, YAML, variables, merging, typing and
-//! checking. All problems come out together, each with file, line and help. It touches no engine, no
-//! clock and no network, and it never reads the process's environment: that is given in [`Request`].
+//! Owns everything between the files and the [`model`]: reading, YAML, variables, merging, typing
+//! and checking. All problems come out together, each with file, line and help. It touches no
+//! engine, no clock and no network, and it never reads the process's environment: that is given in
+//! [`Request`].
 
 mod check;
 pub mod diagnostic;
@@ -38,8 +39,8 @@ use self::yaml::{Node, Value, shorten};
 pub struct Request {
     /// The directory to look in: the one given by the user, else the working directory.
     pub directory: PathBuf,
-    /// The files given by the user, relative to `directory` unless absolute; later ones are merged over
-    /// earlier ones. When empty, `COMPOSE_FILE` decides, else the files are looked for.
+    /// The files given by the user, relative to `directory` unless absolute; later ones are merged
+    /// over earlier ones. When empty, `COMPOSE_FILE` decides, else the files are looked for.
     pub files: Vec<PathBuf>,
     /// The active profiles; `*` stands for all. When empty, `COMPOSE_PROFILES` decides.
     pub profiles: Vec<String>,
@@ -253,7 +254,8 @@ fn read_tree(path: &Path, shown: &str, order: usize, problems: &mut Problems) ->
     }
 }
 
-/// The name of the project, in Compose's order: given, `COMPOSE_PROJECT_NAME`, `name:`, the directory's.
+/// The name of the project, in Compose's order: given, `COMPOSE_PROJECT_NAME`, `name:`, the
+/// directory's.
 fn project_name(
     request: &Request,
     variables: &BTreeMap<String, String>,
@@ -312,8 +314,8 @@ fn project_name(
     name
 }
 
-/// A name as Compose normalises it: lower case, without what is not `[a-z0-9_-]`, starting with a letter
-/// or a digit.
+/// A name as Compose normalises it: lower case, without what is not `[a-z0-9_-]`, starting with a
+/// letter or a digit.
 fn normalise(name: &str) -> String {
     let kept: String = name
         .to_lowercase()

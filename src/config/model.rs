@@ -1,8 +1,8 @@
 //! The typed model of a Compose project, as far as envrun honours it.
 //!
-//! Everything here is already merged, interpolated and checked. The model names no engine and holds no
-//! clock; it is what the plan is made from. Keys that are not modelled were reported as warnings when the
-//! files were read, so nothing vanishes silently.
+//! Everything here is already merged, interpolated and checked. The model names no engine and holds
+//! no clock; it is what the plan is made from. Keys that are not modelled were reported as warnings
+//! when the files were read, so nothing vanishes silently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,7 +19,8 @@ pub struct Project {
     pub directory: PathBuf,
     /// The services whose profiles are active, suites and jobs included.
     pub services: BTreeMap<ServiceName, Service>,
-    /// The networks that some service uses. The implicit `default` network is listed where it is used.
+    /// The networks that some service uses. The implicit `default` network is listed where it is
+    /// used.
     pub networks: BTreeMap<NetworkKey, Network>,
     /// The named volumes declared at the top level.
     pub volumes: BTreeMap<VolumeKey, Volume>,
@@ -53,8 +54,8 @@ pub struct Service {
     pub command: Option<Vec<String>>,
     /// `entrypoint:`; `None` keeps the image's, an empty list clears it.
     pub entrypoint: Option<Vec<String>>,
-    /// `environment:` over `env_file:`, resolved: a variable without a value was taken from the host's
-    /// environment, and is absent here when the host has none.
+    /// `environment:` over `env_file:`, resolved: a variable without a value was taken from the
+    /// host's environment, and is absent here when the host has none.
     pub environment: BTreeMap<String, String>,
     /// `networks:`, or the `default` network when the key is absent.
     pub networks: BTreeMap<NetworkKey, Attachment>,
@@ -183,14 +184,16 @@ pub enum Condition {
     CompletedSuccessfully,
 }
 
-/// `healthcheck:` of a service; fields that are `None` fall back to the image's, then to the default.
+/// `healthcheck:` of a service; fields that are `None` fall back to the image's, then to the
+/// default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Healthcheck {
     /// `disable: true`, or `test: ["NONE"]`.
     Disabled,
     /// A check to run.
     Check {
-        /// `test:` as the engine takes it: `["CMD", …]` or `["CMD-SHELL", "…"]`; `None` keeps the image's.
+        /// `test:` as the engine takes it: `["CMD", …]` or `["CMD-SHELL", "…"]`; `None` keeps the
+        /// image's.
         test: Option<Vec<String>>,
         /// Time between two checks; default 30 s.
         interval: Option<Duration>,
@@ -205,8 +208,8 @@ pub enum Healthcheck {
     },
 }
 
-/// One entry of `ports:`. Host ports are always chosen by the engine (a documented rewrite), so only the
-/// container's side and the address matter.
+/// One entry of `ports:`. Host ports are always chosen by the engine (a documented rewrite), so
+/// only the container's side and the address matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedPort {
     /// Port in the container.
@@ -245,7 +248,8 @@ pub enum ReadyProbe {
         /// Status wanted; `None` accepts 200 to 399.
         status: Option<u16>,
     },
-    /// `postgres: 5432` or `postgres: {port: 5432}`: the server answers the start of its own protocol.
+    /// `postgres: 5432` or `postgres: {port: 5432}`: the server answers the start of its own
+    /// protocol.
     Postgres {
         /// Port in the container.
         port: u16,
@@ -257,8 +261,8 @@ pub enum ReadyProbe {
 /// `x-envrun.suite`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suite {
-    /// Globs of JUnit files in the container, relative to its working directory; empty when the exit code
-    /// alone decides.
+    /// Globs of JUnit files in the container, relative to its working directory; empty when the
+    /// exit code alone decides.
     pub junit: Vec<String>,
     /// Limit from start to exit; `None` means no limit of its own.
     pub timeout: Option<Duration>,

@@ -1,4 +1,5 @@
-//! Byte sizes as Compose files write them: `64m`, `1gb`, `1.5GiB`, `1024`. All units are powers of 1024.
+//! Byte sizes as Compose files write them: `64m`, `1gb`, `1.5GiB`, `1024`. All units are powers of
+//! 1024.
 //!
 //! Pure text to value; it never knows what the size is for.
 

@@ -1,7 +1,7 @@
 //! The text of one file that was read, and places in it.
 //!
-//! Owns the line index and the name a file is shown under. It never reads a file: that is done by the module
-//! `files`.
+//! Owns the line index and the name a file is shown under. It never reads a file: that is done by
+//! the module `files`.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -29,8 +29,8 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// Wraps a text. `order` is the position of the file among the files of one load, so that problems
-    /// come out in the order in which the files were given.
+    /// Wraps a text. `order` is the position of the file among the files of one load, so that
+    /// problems come out in the order in which the files were given.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>, order: usize) -> Arc<Self> {
         let text = text.into();
@@ -47,7 +47,8 @@ impl Source {
         })
     }
 
-    /// The name the file is shown under: as the user gave it, or relative to the directory asked for.
+    /// The name the file is shown under: as the user gave it, or relative to the directory asked
+    /// for.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -65,7 +66,8 @@ impl Source {
         self.shown.as_deref().unwrap_or(&self.text)
     }
 
-    /// The place of a byte range; a range that is out of bounds or splits a character is moved inwards.
+    /// The place of a byte range; a range that is out of bounds or splits a character is moved
+    /// inwards.
     #[must_use]
     pub fn place(self: &Arc<Self>, range: Range<usize>) -> Place {
         let start = floor_char_boundary(&self.text, range.start);
@@ -99,9 +101,9 @@ impl Source {
     }
 }
 
-/// Control characters of an untrusted file must not reach the terminal, nor may bidirectional overrides,
-/// which make a line read differently from what it says. Each is replaced by a character of the same
-/// length, so that byte offsets stay right.
+/// Control characters of an untrusted file must not reach the terminal, nor may bidirectional
+/// overrides, which make a line read differently from what it says. Each is replaced by a character
+/// of the same length, so that byte offsets stay right.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
         .map(|character| match character {
@@ -183,7 +185,8 @@ impl Place {
             .place(self.start + range.start..self.start + range.end)
     }
 
-    /// The same place, cut at the end of its first line: a caret under one line is what a reader needs.
+    /// The same place, cut at the end of its first line: a caret under one line is what a reader
+    /// needs.
     #[must_use]
     pub(super) fn first_line(&self) -> Self {
         let line = self.source.line_range(self.source.line_of(self.start));

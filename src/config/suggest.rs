@@ -7,8 +7,8 @@ const MAX_LENGTH: usize = 64;
 /// At most this many candidates are compared, for the same reason.
 const MAX_CANDIDATES: usize = 300;
 
-/// The candidate that is within a third of the name's length in edits, nearest first; among equals the
-/// first in order.
+/// The candidate that is within a third of the name's length in edits, nearest first; among equals
+/// the first in order.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
@@ -35,8 +35,8 @@ pub fn did_you_mean<'a>(
     nearest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
-/// Edits between two names: insert, delete, replace, or swap two neighbours. Case and `-`/`_` differ for
-/// free, since those are the commonest slips.
+/// Edits between two names: insert, delete, replace, or swap two neighbours. Case and `-`/`_`
+/// differ for free, since those are the commonest slips.
 fn distance(left: &str, right: &str) -> usize {
     let fold = |text: &str| -> Vec<char> {
         text.chars()

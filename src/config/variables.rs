@@ -60,8 +60,8 @@ fn unset(name: &str, place: &Place) -> Problem {
     .help(format!("set it, or write a default: `${{{name}:-…}}`"))
 }
 
-/// Replaces the variables in all values of one file's tree; keys are left alone. The depth is bounded by
-/// that of the tree.
+/// Replaces the variables in all values of one file's tree; keys are left alone. The depth is
+/// bounded by that of the tree.
 pub(super) struct Replacer<'a> {
     variables: &'a BTreeMap<String, String>,
     left: usize,
@@ -75,8 +75,8 @@ impl<'a> Replacer<'a> {
         }
     }
 
-    /// Replaces in a whole file. Top-level extensions other than envrun's own are left alone: they have
-    /// no effect but through aliases, and those are copies.
+    /// Replaces in a whole file. Top-level extensions other than envrun's own are left alone: they
+    /// have no effect but through aliases, and those are copies.
     pub(super) fn file(&mut self, root: &mut Node, problems: &mut Problems) {
         if let Value::Mapping(mapping) = &mut root.value {
             for entry in &mut mapping.entries {
@@ -160,7 +160,8 @@ impl<'a> Replacer<'a> {
     }
 }
 
-/// The place of a part of a scalar, where the scalar stands in the file as it is; else the whole scalar.
+/// The place of a part of a scalar, where the scalar stands in the file as it is; else the whole
+/// scalar.
 fn part_of(scalar: &Scalar, place: &Place, range: std::ops::Range<usize>) -> Place {
     let raw = place.text();
     if raw == scalar.text {

@@ -1,15 +1,16 @@
-//! Splits a command line into words, as Compose does with `command:` and `entrypoint:` in text form.
+//! Splits a command line into words, as Compose does with `command:` and `entrypoint:` in text
+//! form.
 //!
-//! Quotes and backslashes as in a shell; variables, globs and substitutions are left alone, and nothing is
-//! ever run.
+//! Quotes and backslashes as in a shell; variables, globs and substitutions are left alone, and
+//! nothing is ever run.
 
 /// The words of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
     /// The words up to the end, or up to the first unquoted operator.
     pub words: Vec<String>,
-    /// The byte offset of an unquoted shell operator (`;`, `&`, `|`, `<`, `>`). Compose drops it and
-    /// everything after it, because no shell is there to perform it.
+    /// The byte offset of an unquoted shell operator (`;`, `&`, `|`, `<`, `>`). Compose drops it
+    /// and everything after it, because no shell is there to perform it.
     pub operator: Option<usize>,
 }
 

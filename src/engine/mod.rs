@@ -1,12 +1,12 @@
 //! The narrow trait of workload verbs that a container engine offers, and its vocabulary.
 //!
-//! Owns the shapes that cross the border between envrun and an engine: specifications of what to create, facts
-//! about what exists, and typed errors. Two engines stand behind it: [`docker`] (everything that speaks the Docker
-//! Engine API) and [`memory`] (tests and fault injection). Only the wiring names them, and only `engine/docker`
-//! names bollard.
+//! Owns the shapes that cross the border between envrun and an engine: specifications of what to
+//! create, facts about what exists, and typed errors. Two engines stand behind it: [`docker`]
+//! (everything that speaks the Docker Engine API) and [`memory`] (tests and fault injection). Only
+//! the wiring names them, and only `engine/docker` names bollard.
 //!
-//! Resources are addressed by id wherever the engine gives one: engines allow duplicate network names, and then
-//! every use by name is ambiguous.
+//! Resources are addressed by id wherever the engine gives one: engines allow duplicate network
+//! names, and then every use by name is ambiguous.
 
 pub mod docker;
 pub mod memory;
@@ -33,9 +33,9 @@ pub const PROJECT_LABEL: &str = "dev.envrun.project";
 
 /// The verbs that envrun needs of an engine.
 ///
-/// Implementations must be cancel-safe only for the reading verbs. Creating and removing verbs are always called
-/// from spawned tasks that are never aborted; [`Engine::pull_image`] and [`Engine::build_image`] are the exception:
-/// dropping them ends the work in the engine.
+/// Implementations must be cancel-safe only for the reading verbs. Creating and removing verbs are
+/// always called from spawned tasks that are never aborted; [`Engine::pull_image`] and
+/// [`Engine::build_image`] are the exception: dropping them ends the work in the engine.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// Asks the engine who it is and what it can do.
@@ -86,15 +86,16 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
         command: &[String],
     ) -> Result<ExecOutcome, EngineError>;
-    /// A tar archive of a path of a container, running or stopped. `None` when the path does not exist.
+    /// A tar archive of a path of a container, running or stopped. `None` when the path does not
+    /// exist.
     async fn read_archive(
         &self,
         container: &ContainerId,
         path: &str,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError>;
 
-    /// Removes a resource by force: kills a running container, disconnects what hangs on a network. Answers
-    /// [`Removal::AlreadyGone`] when there is nothing to remove.
+    /// Removes a resource by force: kills a running container, disconnects what hangs on a network.
+    /// Answers [`Removal::AlreadyGone`] when there is nothing to remove.
     async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError>;
     /// Everything that carries the label of the run.
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError>;
@@ -307,8 +308,8 @@ pub enum MountSpecSource {
         /// Create it as a directory when missing.
         create: bool,
     },
-    /// A volume by its name; the engine creates it with these labels when it does not exist yet, so that volumes of
-    /// an image's `VOLUME` are labelled from the first moment.
+    /// A volume by its name; the engine creates it with these labels when it does not exist yet, so
+    /// that volumes of an image's `VOLUME` are labelled from the first moment.
     Volume {
         /// Unique name.
         name: String,
@@ -362,7 +363,8 @@ pub struct ContainerFacts {
     pub exit: Option<Exit>,
     /// Its address on each network, by network id. Empty before the start.
     pub addresses: BTreeMap<NetworkId, NetworkAddress>,
-    /// Host ports that the engine chose: container port and protocol (`5432/tcp`) to `address:port`.
+    /// Host ports that the engine chose: container port and protocol (`5432/tcp`) to
+    /// `address:port`.
     pub host_ports: BTreeMap<String, Vec<String>>,
     /// Working directory in force.
     pub working_dir: String,
@@ -373,8 +375,8 @@ pub struct ContainerFacts {
 pub struct NetworkAddress {
     /// The container's address.
     pub address: IpAddr,
-    /// The network's gateway, when it has one. On `internal` networks the engine names none to the container, and
-    /// the first address of the subnet is the host's.
+    /// The network's gateway, when it has one. On `internal` networks the engine names none to the
+    /// container, and the first address of the subnet is the host's.
     pub gateway: Option<IpAddr>,
 }
 
@@ -488,7 +490,8 @@ pub enum Removal {
     AlreadyGone,
 }
 
-/// What kind of failure an engine call met; decides what is tried next and which exit code it may become.
+/// What kind of failure an engine call met; decides what is tried next and which exit code it may
+/// become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// No connection, or it broke: whether the call took effect is unknown.
@@ -505,7 +508,8 @@ pub enum FailureKind {
     Internal,
 }
 
-/// A failed engine call: what was tried and on what, in which way it failed, and the engine's own words.
+/// A failed engine call: what was tried and on what, in which way it failed, and the engine's own
+/// words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {attempt}: {message}")]
 pub struct EngineError {

@@ -1,7 +1,7 @@
 //! From the bytes of a report to characters: owns the guess of the encoding.
 //!
-//! It must never fail: bytes that mean nothing become U+FFFD, since a report with one bad byte in a test's
-//! output still says which test failed.
+//! It must never fail: bytes that mean nothing become U+FFFD, since a report with one bad byte in a
+//! test's output still says which test failed.
 
 use std::borrow::Cow;
 
@@ -16,9 +16,9 @@ pub(super) struct Decoded<'bytes> {
     pub(super) replaced: bool,
 }
 
-/// Decodes by byte-order mark, then as UTF-8 whatever is declared (a declaration that lies is common, a
-/// long text that is valid UTF-8 by accident is not), then as the declared single-byte encoding, and last
-/// as UTF-8 with replacements.
+/// Decodes by byte-order mark, then as UTF-8 whatever is declared (a declaration that lies is
+/// common, a long text that is valid UTF-8 by accident is not), then as the declared single-byte
+/// encoding, and last as UTF-8 with replacements.
 pub(super) fn decode(bytes: &[u8]) -> Decoded<'_> {
     if let Some(units) = wide(bytes) {
         let decoded: Result<String, _> = char::decode_utf16(units.iter().copied()).collect();
@@ -50,7 +50,8 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded<'_> {
     }
 }
 
-/// The 16-bit units of a document in UTF-16, known by its mark or by the zero byte beside its first `<`.
+/// The 16-bit units of a document in UTF-16, known by its mark or by the zero byte beside its first
+/// `<`.
 fn wide(bytes: &[u8]) -> Option<Vec<u16>> {
     let big = match bytes.get(..2)? {
         [0xfe, 0xff] | [0, b'<'] => true,
@@ -95,8 +96,8 @@ fn declares_single_byte(bytes: &[u8]) -> bool {
     .any(|known| name.starts_with(known))
 }
 
-/// The character of a byte in Windows-1252, which is what is really meant when Latin-1 is declared: the
-/// C1 controls that Latin-1 has in its place do not occur in reports.
+/// The character of a byte in Windows-1252, which is what is really meant when Latin-1 is declared:
+/// the C1 controls that Latin-1 has in its place do not occur in reports.
 fn windows_1252(byte: u8) -> char {
     const HIGH: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',

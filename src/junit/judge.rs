@@ -1,8 +1,9 @@
-//! A suite's reports held against its exit code: owns the rules by which a suite that did not plainly pass
-//! or fail has a problem.
+//! A suite's reports held against its exit code: owns the rules by which a suite that did not
+//! plainly pass or fail has a problem.
 //!
-//! It must never let anything through as a pass that was not seen to pass, and must never trust the counts
-//! that a report declares. A failing test case is no problem of the suite: it speaks for itself.
+//! It must never let anything through as a pass that was not seen to pass, and must never trust the
+//! counts that a report declares. A failing test case is no problem of the suite: it speaks for
+//! itself.
 
 use super::read::ReadError;
 use super::tree::{Counts, Outcome, Report};
@@ -11,8 +12,9 @@ use super::{SuiteProblem, kind};
 /// Most failing cases that are named in the details of a problem.
 const MOST_NAMED: usize = 10;
 
-/// What is wrong with a suite beyond its failing cases. `expected` says whether reports were asked for; a
-/// suite without is judged by its exit code alone. An exit code of `None` is one that nobody knows.
+/// What is wrong with a suite beyond its failing cases. `expected` says whether reports were asked
+/// for; a suite without is judged by its exit code alone. An exit code of `None` is one that nobody
+/// knows.
 #[must_use]
 pub fn judge(
     exit_code: Option<i64>,
@@ -54,7 +56,8 @@ pub fn judge(
             details.join("\n"),
         ));
     }
-    // What an unreadable report would have shown is not known, so nothing is concluded from the others.
+    // What an unreadable report would have shown is not known, so nothing is concluded from the
+    // others.
     if !problems.is_empty() {
         return problems;
     }

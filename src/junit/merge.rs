@@ -1,7 +1,7 @@
 //! One report from many: owns which testsuites the merged document has and what they are called.
 //!
-//! It must never lose a test case of a foreign report, let two testsuites have the same name, or show a
-//! suite that had a problem as one that passed.
+//! It must never lose a test case of a foreign report, let two testsuites have the same name, or
+//! show a suite that had a problem as one that passed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
@@ -13,15 +13,15 @@ use super::own::{self, Fault, OwnCase};
 use super::tree::{Counts, Element, Node, Report, Suite};
 use super::{ENVIRONMENT_SUITE, SuiteRecord, Summary, seconds, text, write};
 
-/// Most attributes that a nested suite takes over from those around it. What is inherited is written once
-/// for each nested suite, so it must be little.
+/// Most attributes that a nested suite takes over from those around it. What is inherited is
+/// written once for each nested suite, so it must be little.
 const MOST_INHERITED: usize = 16;
 
 /// Longest name or attribute that a nested suite takes over, in bytes.
 const LONGEST_INHERITED: usize = 512;
 
-/// The whole run as one well-formed UTF-8 document: `testsuites`, in it one level of `testsuite`, in those
-/// the cases.
+/// The whole run as one well-formed UTF-8 document: `testsuites`, in it one level of `testsuite`,
+/// in those the cases.
 #[must_use]
 pub fn document(summary: &Summary) -> Vec<u8> {
     let mut merged = Merged {
@@ -123,8 +123,8 @@ impl Merged {
         }
     }
 
-    /// The testsuite of envrun's own for a suite: its problems where they have no foreign testsuite to
-    /// stand in, and a passing case where the exit code is all there is.
+    /// The testsuite of envrun's own for a suite: its problems where they have no foreign testsuite
+    /// to stand in, and a passing case where the exit code is all there is.
     fn own_suite(&mut self, record: &SuiteRecord, foreign: usize) {
         if foreign > 0 && record.problems.is_empty() {
             return;
@@ -151,8 +151,9 @@ struct OwnCases<'a> {
     names: Vec<String>,
 }
 
-/// One case for each problem. With no problem and no report there is one case that passes: the suite passed
-/// by its exit code, and must be visible. A report without a testsuite earns no such pass.
+/// One case for each problem. With no problem and no report there is one case that passes: the
+/// suite passed by its exit code, and must be visible. A report without a testsuite earns no such
+/// pass.
 fn own_cases<'a>(record: &'a SuiteRecord, taken: &HashSet<String>) -> OwnCases<'a> {
     let count = match record.problems.len() {
         0 if record.reports.is_empty() => 1,
@@ -199,8 +200,8 @@ impl OwnCases<'_> {
     }
 }
 
-/// The names of the cases of this class: GitLab drops the second of two cases with the same suite, class
-/// and name.
+/// The names of the cases of this class: GitLab drops the second of two cases with the same suite,
+/// class and name.
 fn case_names(suite: &Element, class_name: &str) -> HashSet<String> {
     Suite::of(suite)
         .cases()
@@ -262,8 +263,8 @@ fn dissolve_report(report: &Report, path: &str, pieces: &mut Vec<Piece>) {
     dissolve(report.root(), &surroundings, pieces);
 }
 
-/// Lays nested suites side by side, outer before inner. An element that does nothing but group others is
-/// not written; its comments are.
+/// Lays nested suites side by side, outer before inner. An element that does nothing but group
+/// others is not written; its comments are.
 fn dissolve(element: &Element, around: &Surroundings, pieces: &mut Vec<Piece>) {
     let (nested, own): (Vec<&Node>, Vec<&Node>) = element
         .children
@@ -327,8 +328,8 @@ fn dissolve(element: &Element, around: &Surroundings, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// What holds for a nested suite as well as for the one around it: where and when it ran, and which prefixes
-/// its names use.
+/// What holds for a nested suite as well as for the one around it: where and when it ran, and which
+/// prefixes its names use.
 fn is_inherited((key, value): &(String, String)) -> bool {
     let is_shared = matches!(key.as_str(), "hostname" | "timestamp") || key.starts_with("xmlns:");
     is_shared && key.len() + value.len() <= LONGEST_INHERITED

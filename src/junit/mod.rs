@@ -1,9 +1,11 @@
-//! JUnit XML, read and written: owns the suites' reports, the judgement on them, and the one merged report.
+//! JUnit XML, read and written: owns the suites' reports, the judgement on them, and the one merged
+//! report.
 //!
-//! Bytes of a report go through [`read()`] to a [`Report`]; [`judge()`] holds the reports of a suite against
-//! its exit code; [`document()`] merges everything about a run into one document that GitLab, Jenkins and
-//! the IDEs read. All of it is pure: no clock, no network, no files. It must never let a foreign report
-//! break the merged one, nor let anything that was not seen to pass look like a pass.
+//! Bytes of a report go through [`read()`] to a [`Report`]; [`judge()`] holds the reports of a
+//! suite against its exit code; [`document()`] merges everything about a run into one document that
+//! GitLab, Jenkins and the IDEs read. All of it is pure: no clock, no network, no files. It must
+//! never let a foreign report break the merged one, nor let anything that was not seen to pass look
+//! like a pass.
 
 mod decode;
 pub mod judge;

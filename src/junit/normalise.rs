@@ -1,7 +1,8 @@
-//! A testsuite as every reader takes it: owns the order of its parts and the repairs that readers need.
+//! A testsuite as every reader takes it: owns the order of its parts and the repairs that readers
+//! need.
 //!
-//! It must never change what a suite says: parts are moved, joined or spelled out, not dropped, apart from
-//! declared counts, which are computed anew.
+//! It must never change what a suite says: parts are moved, joined or spelled out, not dropped,
+//! apart from declared counts, which are computed anew.
 
 use std::collections::HashSet;
 
@@ -142,8 +143,8 @@ fn spell_out_status(case: &mut Element) {
     case.children.push(Node::Element(element));
 }
 
-/// Puts the message into the attribute and into the body. GitLab drops the attributes of an element that has
-/// text; lists show only the attribute.
+/// Puts the message into the attribute and into the body. GitLab drops the attributes of an element
+/// that has text; lists show only the attribute.
 fn message_in_both_places(fault: &mut Element) {
     let body = fault.text();
     let message = fault
@@ -176,9 +177,9 @@ fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Leaves exactly one `system-out` and one `system-err`, if any: GitLab's parser gives up on two. Text that
-/// stands directly in the element joins `system-out`, because GitLab drops everything else of an element
-/// that has text.
+/// Leaves exactly one `system-out` and one `system-err`, if any: GitLab's parser gives up on two.
+/// Text that stands directly in the element joins `system-out`, because GitLab drops everything
+/// else of an element that has text.
 fn join_output(element: &mut Element) {
     let mut outputs: [Option<Element>; 2] = [None, None];
     let mut others = Vec::with_capacity(element.children.len());
@@ -240,8 +241,8 @@ fn suite_rank(node: &Node) -> u8 {
     }
 }
 
-/// The order of Surefire's schema. `properties`, which it does not know, come first, as pytest writes them;
-/// what nobody knows comes last.
+/// The order of Surefire's schema. `properties`, which it does not know, come first, as pytest
+/// writes them; what nobody knows comes last.
 fn case_rank(node: &Node) -> u8 {
     const ORDER: [&str; 10] = [
         "properties",

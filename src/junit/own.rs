@@ -1,7 +1,8 @@
-//! envrun's own testsuites: owns how a step of the environment or a problem of a suite becomes a test case.
+//! envrun's own testsuites: owns how a step of the environment or a problem of a suite becomes a
+//! test case.
 //!
-//! They are built with `junit-report`, which writes any text as it is; so every text is sanitised and
-//! bounded before it goes in, and what comes out is read back and merged like a foreign report.
+//! They are built with `junit-report`, which writes any text as it is; so every text is sanitised
+//! and bounded before it goes in, and what comes out is read back and merged like a foreign report.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -26,8 +27,8 @@ const LONGEST_OUTPUT: usize = 1024 * 1024;
 /// Longest name, in bytes.
 const LONGEST_NAME: usize = 1024;
 
-/// Longest duration of one case: ten years, so that the sum over any number of cases that fits in memory
-/// stays in range.
+/// Longest duration of one case: ten years, so that the sum over any number of cases that fits in
+/// memory stays in range.
 const LONGEST_DURATION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The last second that RFC 3339 can spell: the end of the year 9999.
@@ -114,8 +115,8 @@ pub(super) fn testcases(started: SystemTime, cases: &[OwnCase<'_>]) -> Vec<Node>
     testsuite("", started, cases).children
 }
 
-/// `junit-report` always writes an id that restarts at zero, a made-up package and `localhost`; none of them
-/// says anything.
+/// `junit-report` always writes an id that restarts at zero, a made-up package and `localhost`;
+/// none of them says anything.
 fn without_placeholders(suite: &Element) -> Element {
     let mut suite = suite.clone();
     suite
@@ -124,8 +125,8 @@ fn without_placeholders(suite: &Element) -> Element {
     suite
 }
 
-/// What stands in for a testsuite of ours that could not be read back: the sanitiser leaves no text for
-/// which that happens, but if it did, the run must not look as if nothing had gone wrong.
+/// What stands in for a testsuite of ours that could not be read back: the sanitiser leaves no text
+/// for which that happens, but if it did, the run must not look as if nothing had gone wrong.
 fn unreadable(name: &str, reason: &str) -> Element {
     let mut fault = Element::new("error");
     fault.set_attribute("type", "ReportUnreadable");

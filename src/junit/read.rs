@@ -1,7 +1,8 @@
 //! From bytes to a [`Report`]: owns what is accepted and what is refused.
 //!
-//! It must be as lenient as the tools that write JUnit are sloppy, and must never expand an entity, take a
-//! document that stops half-way for a whole one, or use memory out of proportion to its input.
+//! It must be as lenient as the tools that write JUnit are sloppy, and must never expand an entity,
+//! take a document that stops half-way for a whole one, or use memory out of proportion to its
+//! input.
 
 use std::fmt;
 
@@ -19,8 +20,8 @@ pub const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
 /// Deepest nesting of elements that is read. The tools that nest suites stay below twenty.
 pub const MAX_DEPTH: usize = 256;
 
-/// Most elements, attributes and texts of one document: `<a/>` repeated to the size limit would take
-/// gigabytes as a tree.
+/// Most elements, attributes and texts of one document: `<a/>` repeated to the size limit would
+/// take gigabytes as a tree.
 pub const MAX_NODES: usize = 4_000_000;
 
 /// Where in a document something was found.
@@ -114,11 +115,12 @@ pub enum ReadError {
     },
 }
 
-/// Reads a JUnit document: `testsuites` or a bare `testsuite`, in any dialect. What is not understood is
-/// kept; characters that XML cannot carry are cleaned away.
+/// Reads a JUnit document: `testsuites` or a bare `testsuite`, in any dialect. What is not
+/// understood is kept; characters that XML cannot carry are cleaned away.
 ///
 /// # Errors
-/// The document is empty, stops early, is broken, is no JUnit, declares entities, or is over a limit.
+/// The document is empty, stops early, is broken, is no JUnit, declares entities, or is over a
+/// limit.
 pub fn read(bytes: &[u8]) -> Result<Report, ReadError> {
     if bytes.len() > MAX_DOCUMENT {
         return Err(ReadError::TooLarge {
@@ -293,8 +295,8 @@ impl Builder<'_> {
         self.raw_text(&text::normalise_lines(content), cdata, offset)
     }
 
-    /// Adds characters, joined to the text or CDATA before them: what a writer cut in two reads as one,
-    /// and an escape sequence that is spelled with a reference is seen whole.
+    /// Adds characters, joined to the text or CDATA before them: what a writer cut in two reads as
+    /// one, and an escape sequence that is spelled with a reference is seen whole.
     fn raw_text(&mut self, content: &str, cdata: bool, offset: usize) -> Result<(), ReadError> {
         if let Some(element) = self.open.last_mut() {
             match element.children.last_mut() {
@@ -366,8 +368,8 @@ impl Builder<'_> {
         Ok(Report::new(root, self.outside, self.notes))
     }
 
-    /// The parser's error, told apart by whether the input was used up: then the writer died, else it was
-    /// wrong.
+    /// The parser's error, told apart by whether the input was used up: then the writer died, else
+    /// it was wrong.
     fn broken(&self, error: &XmlError, offset: usize, consumed: usize) -> ReadError {
         let early = matches!(error, XmlError::Syntax(_)) && consumed >= self.text.len();
         if !early {
@@ -390,8 +392,8 @@ impl Builder<'_> {
     }
 }
 
-/// The bytes as text. They are part of a text, and markup is cut at ASCII characters only, so nothing is
-/// ever lost here.
+/// The bytes as text. They are part of a text, and markup is cut at ASCII characters only, so
+/// nothing is ever lost here.
 fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }

@@ -1,15 +1,16 @@
-//! Seconds as JUnit writers spell them: owns the reading of `1,234.5` and the writing of plain decimals.
+//! Seconds as JUnit writers spell them: owns the reading of `1,234.5` and the writing of plain
+//! decimals.
 //!
-//! It must never write anything but digits and at most one point, since a reader that stops at the first odd
-//! character would show a wrong duration.
+//! It must never write anything but digits and at most one point, since a reader that stops at the
+//! first odd character would show a wrong duration.
 
 use std::time::Duration;
 
 /// Longest duration that is ever written: a hundred years, so that sums stay far from any overflow.
 const LONGEST: f64 = 3.2e9;
 
-/// The seconds that this text means, if it means any. Thousands separators are removed, whichever of comma
-/// and point they are; infinite and negative values mean nothing.
+/// The seconds that this text means, if it means any. Thousands separators are removed, whichever
+/// of comma and point they are; infinite and negative values mean nothing.
 #[must_use]
 pub fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
@@ -24,8 +25,8 @@ pub fn parse(text: &str) -> Option<f64> {
     (seconds.is_finite() && seconds >= 0.0).then_some(unsigned(seconds.min(LONGEST)))
 }
 
-/// A comma alone separates thousands when exactly three digits follow and something other than a zero
-/// stands before it.
+/// A comma alone separates thousands when exactly three digits follow and something other than a
+/// zero stands before it.
 fn is_decimal_comma(text: &str, comma: usize) -> bool {
     let single = text.find(',') == Some(comma);
     single && (text.len() - comma - 1 != 3 || text[..comma].trim_start_matches('0').is_empty())
@@ -39,14 +40,15 @@ pub fn is_plain(text: &str) -> bool {
     digits(whole) && digits(fraction)
 }
 
-/// The seconds with exactly three decimals, which is as many as the strictest reader takes for a suite.
+/// The seconds with exactly three decimals, which is as many as the strictest reader takes for a
+/// suite.
 #[must_use]
 pub fn format(seconds: f64) -> String {
     format!("{:.3}", unsigned(seconds.clamp(0.0, LONGEST)))
 }
 
-/// The same number, with plain zero for negative zero: that is what no durations at all add up to, and it
-/// would be written with its sign.
+/// The same number, with plain zero for negative zero: that is what no durations at all add up to,
+/// and it would be written with its sign.
 fn unsigned(seconds: f64) -> f64 {
     seconds + 0.0
 }

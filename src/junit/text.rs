@@ -1,15 +1,15 @@
 //! What may stand in an XML 1.0 document: owns the sanitiser, the escapes and the bounds of texts.
 //!
-//! It must never refuse a text: whatever a test printed, something legal comes out. It knows nothing of
-//! JUnit, and every function here is idempotent, so that cleaning twice does no harm.
+//! It must never refuse a text: whatever a test printed, something legal comes out. It knows
+//! nothing of JUnit, and every function here is idempotent, so that cleaning twice does no harm.
 
 use std::borrow::Cow;
 
 /// What stands for a character that XML 1.0 cannot carry.
 pub const REPLACEMENT: char = '\u{fffd}';
 
-/// Longest operating-system command (a title, a hyperlink) that is taken out whole, in bytes. A lone
-/// `ESC ]` must not swallow a megabyte of output while its end is being looked for.
+/// Longest operating-system command (a title, a hyperlink) that is taken out whole, in bytes. A
+/// lone `ESC ]` must not swallow a megabyte of output while its end is being looked for.
 const LONGEST_COMMAND: usize = 4096;
 
 /// Whether XML 1.0 allows this character, raw or as a character reference (production 2, `Char`).
@@ -19,8 +19,8 @@ pub const fn is_legal(character: char) -> bool {
         '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// The text without anything that XML 1.0 cannot carry: terminal escape sequences (colours, cursor moves,
-/// titles) go whole, any other illegal character becomes U+FFFD.
+/// The text without anything that XML 1.0 cannot carry: terminal escape sequences (colours, cursor
+/// moves, titles) go whole, any other illegal character becomes U+FFFD.
 #[must_use]
 pub fn sanitise(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(|character| !is_legal(character)) else {
@@ -117,8 +117,8 @@ pub fn cdata_sections(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The text, ready to be the content of one CDATA event: where `]]>` stood, the section is closed and
-/// a new one opened.
+/// The text, ready to be the content of one CDATA event: where `]]>` stood, the section is closed
+/// and a new one opened.
 #[must_use]
 pub fn split_cdata(text: &str) -> Cow<'_, str> {
     if text.contains("]]>") {
@@ -128,15 +128,15 @@ pub fn split_cdata(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The sanitised text, escaped to stand between tags. `>` is escaped too, because `]]>` is not allowed
-/// there; `\r` becomes a reference, because readers turn a raw one into `\n`.
+/// The sanitised text, escaped to stand between tags. `>` is escaped too, because `]]>` is not
+/// allowed there; `\r` becomes a reference, because readers turn a raw one into `\n`.
 #[must_use]
 pub fn escape_content(text: &str) -> String {
     escape(text, false)
 }
 
-/// The sanitised text, escaped to stand in an attribute between double quotes. Line ends and tabs become
-/// references, because readers turn raw ones into spaces.
+/// The sanitised text, escaped to stand in an attribute between double quotes. Line ends and tabs
+/// become references, because readers turn raw ones into spaces.
 #[must_use]
 pub fn escape_attribute(text: &str) -> String {
     escape(text, true)
@@ -160,9 +160,10 @@ fn escape(text: &str, attribute: bool) -> String {
     escaped
 }
 
-/// At most `limit` bytes of the text: the beginning, a note of how much is left out, and the end. The cut
-/// falls on character boundaries. The middle goes, because the cause of a failure stands at the beginning
-/// or at the end of an output. Where not even the note fits, the beginning alone stays.
+/// At most `limit` bytes of the text: the beginning, a note of how much is left out, and the end.
+/// The cut falls on character boundaries. The middle goes, because the cause of a failure stands at
+/// the beginning or at the end of an output. Where not even the note fits, the beginning alone
+/// stays.
 #[must_use]
 pub fn truncate_middle(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
@@ -197,9 +198,9 @@ fn boundary_after(text: &str, index: usize) -> usize {
         .unwrap_or(text.len())
 }
 
-/// The text in which every character reference and the five predefined entities are resolved. A reference
-/// to an illegal character becomes the raw character, which the sanitiser sees next; an unknown entity
-/// stays as it is written, because nothing is ever expanded.
+/// The text in which every character reference and the five predefined entities are resolved. A
+/// reference to an illegal character becomes the raw character, which the sanitiser sees next; an
+/// unknown entity stays as it is written, because nothing is ever expanded.
 #[must_use]
 pub fn resolve_references(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
@@ -210,8 +211,8 @@ pub fn resolve_references(text: &str) -> Cow<'_, str> {
     while let Some(position) = rest.find('&') {
         resolved.push_str(&rest[..position]);
         rest = &rest[position..];
-        // No reference that can be resolved is longer than `&#x0000000000000000010FFFF;`, and a bounded
-        // look-ahead keeps a megabyte of `&` linear.
+        // No reference that can be resolved is longer than `&#x0000000000000000010FFFF;`, and a
+        // bounded look-ahead keeps a megabyte of `&` linear.
         let end = rest
             .bytes()
             .take(LONGEST_REFERENCE)
@@ -233,8 +234,8 @@ pub fn resolve_references(text: &str) -> Cow<'_, str> {
 
 const LONGEST_REFERENCE: usize = 32;
 
-/// The character that a reference stands for, given what is between `&` and `;`. A number that is no
-/// character at all (a surrogate, too large) gives U+FFFD; an unknown entity gives nothing.
+/// The character that a reference stands for, given what is between `&` and `;`. A number that is
+/// no character at all (a surrogate, too large) gives U+FFFD; an unknown entity gives nothing.
 #[must_use]
 pub fn resolve_reference(reference: &str) -> Option<char> {
     let Some(number) = reference.strip_prefix('#') else {

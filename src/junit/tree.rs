@@ -1,7 +1,7 @@
 //! A JUnit document in memory: owns the tree of elements and what is computed from it.
 //!
-//! It must never trust a count that a document declares about itself: everything is counted from the test
-//! cases. The tree keeps what it does not understand, and its texts are already sanitised.
+//! It must never trust a count that a document declares about itself: everything is counted from
+//! the test cases. The tree keeps what it does not understand, and its texts are already sanitised.
 
 use std::fmt;
 use std::ops::{Add, AddAssign};
@@ -209,9 +209,9 @@ pub enum Outcome {
     Skipped,
 }
 
-/// What a `testcase` element says about itself, by its content first and by its `status` or `result`
-/// attribute where there is no such content: a disabled case of GoogleTest has only the attribute, and must
-/// not be taken for a pass.
+/// What a `testcase` element says about itself, by its content first and by its `status` or
+/// `result` attribute where there is no such content: a disabled case of GoogleTest has only the
+/// attribute, and must not be taken for a pass.
 pub(super) fn outcome_of(case: &Element) -> Outcome {
     let has = |name: &str| case.elements().any(|child| child.name == name);
     if has("failure") {
@@ -264,8 +264,8 @@ impl<'report> Suite<'report> {
         self.element.attribute("name").unwrap_or_default()
     }
 
-    /// The cases that stand directly in this suite, those of nested suites excluded. A fault that the suite
-    /// reports outside any case is delivered like a case.
+    /// The cases that stand directly in this suite, those of nested suites excluded. A fault that
+    /// the suite reports outside any case is delivered like a case.
     pub fn cases(&self) -> impl Iterator<Item = Case<'report>> + use<'report> {
         let suite = self.element;
         suite
@@ -437,8 +437,8 @@ impl Report {
         &self.outside
     }
 
-    /// Every suite at any depth, outer before inner. A root `testsuites` is one of them only where it holds
-    /// cases itself.
+    /// Every suite at any depth, outer before inner. A root `testsuites` is one of them only where
+    /// it holds cases itself.
     #[must_use]
     pub fn suites(&self) -> Vec<Suite<'_>> {
         let mut suites = Vec::new();
@@ -466,8 +466,9 @@ impl Report {
         notes
     }
 
-    /// Passes every text and every attribute value through `replace`, which answers with another text or
-    /// with nothing to leave it. Secrets are masked this way, after references are resolved.
+    /// Passes every text and every attribute value through `replace`, which answers with another
+    /// text or with nothing to leave it. Secrets are masked this way, after references are
+    /// resolved.
     pub fn rewrite(&mut self, replace: &mut dyn FnMut(&str) -> Option<String>) {
         self.root.rewrite(replace);
         for node in &mut self.outside {
@@ -486,8 +487,8 @@ fn collect_suites<'report>(element: &'report Element, suites: &mut Vec<Suite<'re
     }
 }
 
-/// Compares what each suite declares with what its cases come to, nested suites included, since that is
-/// how the tools that nest count.
+/// Compares what each suite declares with what its cases come to, nested suites included, since
+/// that is how the tools that nest count.
 fn mismatches(element: &Element, notes: &mut Vec<Note>) -> Counts {
     let position = notes.len();
     let mut counts = Suite { element }.counts();

@@ -1,7 +1,7 @@
 //! A tree of elements as bytes: owns well-formedness, that of names and namespaces included.
 //!
-//! It must never write what a strict reader refuses, whatever the tree holds: names are made legal, prefixes
-//! that nothing binds are taken apart, texts are sanitised and escaped.
+//! It must never write what a strict reader refuses, whatever the tree holds: names are made legal,
+//! prefixes that nothing binds are taken apart, texts are sanitised and escaped.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,8 +13,8 @@ use quick_xml::events::{BytesCData, BytesDecl, BytesEnd, BytesPI, BytesStart, By
 use super::text;
 use super::tree::{Element, Node};
 
-/// Deepest level that is laid out on lines of its own. It covers `property`, and keeps the indentation of a
-/// deeply nested document from outgrowing the document.
+/// Deepest level that is laid out on lines of its own. It covers `property`, and keeps the
+/// indentation of a deeply nested document from outgrowing the document.
 const DEEPEST_LAYOUT: usize = 4;
 
 /// Most prefixes that are bound at one place: each name with a prefix is looked up among them.
@@ -68,7 +68,8 @@ impl Output {
             self.writer.write_event(Event::Empty(start))?;
         } else {
             self.writer.write_event(Event::Start(start))?;
-            // White space between these elements means nothing to any reader, and a person can read them.
+            // White space between these elements means nothing to any reader, and a person can read
+            // them.
             let layout = depth < DEEPEST_LAYOUT
                 && matches!(
                     name.as_str(),
@@ -144,11 +145,11 @@ impl Output {
             .write_event(Event::Comment(BytesText::from_escaped(legal)))
     }
 
-    /// The attributes with legal and distinct names. What binds prefixes comes into force first, since it
-    /// holds for its own element too.
+    /// The attributes with legal and distinct names. What binds prefixes comes into force first,
+    /// since it holds for its own element too.
     fn attributes(&mut self, element: &Element) -> Vec<(String, String)> {
-        // A default namespace on JUnit's own elements would hide them from every reader that looks for
-        // plain names, which is all of them.
+        // A default namespace on JUnit's own elements would hide them from every reader that looks
+        // for plain names, which is all of them.
         let is_junit = matches!(
             element.name.as_str(),
             "testsuites"
@@ -238,8 +239,8 @@ struct Distinct<'bound> {
 }
 
 impl<'bound> Distinct<'bound> {
-    /// The name, or the same with the first number that makes it unlike the others, in what it expands to
-    /// as well.
+    /// The name, or the same with the first number that makes it unlike the others, in what it
+    /// expands to as well.
     fn name(&mut self, wanted: String) -> String {
         if self.taken.insert(self.expanded(&wanted)) {
             return wanted;
@@ -274,9 +275,9 @@ fn can_bind(prefix: &str, namespace: &str) -> bool {
         && prefix == legal_part(prefix)
 }
 
-/// Whether a name may be bound to this: a plain URI. The allowed characters are
-/// fewer than a URI's, since libxml2 refuses one with a bad escape or port, and expat refuses the brace that
-/// Python puts between a namespace and a name.
+/// Whether a name may be bound to this: a plain URI. The allowed characters are fewer than a URI's,
+/// since libxml2 refuses one with a bad escape or port, and expat refuses the brace that Python
+/// puts between a namespace and a name.
 fn is_namespace(namespace: &str) -> bool {
     let is_plain =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#=&+,;@!$'()*".contains(&byte);
@@ -306,8 +307,9 @@ fn legal_part(name: &str) -> Cow<'_, str> {
     Cow::Owned(legal)
 }
 
-/// The letters that both the fourth and the fifth edition of XML 1.0 allow to begin a name; expat, under
-/// Python and many others, still holds to the fourth. Scripts that no report is known to use are left out.
+/// The letters that both the fourth and the fifth edition of XML 1.0 allow to begin a name; expat,
+/// under Python and many others, still holds to the fourth. Scripts that no report is known to use
+/// are left out.
 const fn is_name_start(character: char) -> bool {
     matches!(character,
         'A'..='Z' | 'a'..='z' | '_' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ' | 'А'..='я'

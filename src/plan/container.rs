@@ -10,7 +10,8 @@ use crate::engine::{
 };
 use crate::name::{NetworkId, NetworkKey};
 
-/// The names under which a service is found on one of its networks: its own, its `container_name`, its aliases.
+/// The names under which a service is found on one of its networks: its own, its `container_name`,
+/// its aliases.
 #[must_use]
 pub fn endpoint(planned: &PlannedService, key: &NetworkKey) -> EndpointSpec {
     let mut aliases = vec![planned.service.name.to_string()];
@@ -25,8 +26,8 @@ pub fn endpoint(planned: &PlannedService, key: &NetworkKey) -> EndpointSpec {
 
 /// The specification of the container of a service.
 ///
-/// Volumes of the image's `VOLUME` that the file does not mount get a volume of the run, since anonymous volumes carry
-/// no label and survive their container.
+/// Volumes of the image's `VOLUME` that the file does not mount get a volume of the run, since
+/// anonymous volumes carry no label and survive their container.
 #[must_use]
 pub fn specification(
     plan: &Plan,

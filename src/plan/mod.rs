@@ -1,8 +1,9 @@
-//! The plan: model + run id + capabilities → steps, each with a cause and the resource that it owns.
+//! The plan: model + run id + capabilities → steps, each with a cause and the resource that it
+//! owns.
 //!
-//! Pure. Nothing is performed here, and nothing is decided later that could be decided here; what depends on facts
-//! that only the engine knows (an image's `EXPOSE`, a container's address) is decided by the pure functions of
-//! [`container`] and [`readiness`] once the facts are in.
+//! Pure. Nothing is performed here, and nothing is decided later that could be decided here; what
+//! depends on facts that only the engine knows (an image's `EXPOSE`, a container's address) is
+//! decided by the pure functions of [`container`] and [`readiness`] once the facts are in.
 
 pub mod container;
 pub mod readiness;
@@ -55,8 +56,8 @@ pub struct Step {
     pub cause: String,
     /// What must be done before.
     pub needs: Vec<Need>,
-    /// Expected length of the longest chain from here to the end, in milliseconds. Only the order matters: of two
-    /// steps that could start now, the one with the longer chain goes first.
+    /// Expected length of the longest chain from here to the end, in milliseconds. Only the order
+    /// matters: of two steps that could start now, the one with the longer chain goes first.
     pub chain: u64,
 }
 
@@ -65,7 +66,8 @@ pub struct Step {
 pub struct Need {
     /// The other step.
     pub step: StepId,
-    /// Whether a suite that failed counts as done. Everything but suites ends the run when it fails.
+    /// Whether a suite that failed counts as done. Everything but suites ends the run when it
+    /// fails.
     pub success: bool,
 }
 
@@ -208,7 +210,8 @@ fn resource_name(run: RunId, key: &str) -> String {
     format!("envrun-{}-{key}", run.short())
 }
 
-/// Deterministic name of an image of a run. Repository names know lower case only (distribution specification).
+/// Deterministic name of an image of a run. Repository names know lower case only (distribution
+/// specification).
 fn image_name(run: RunId, key: &str) -> String {
     let name = resource_name(run, key)
         .to_lowercase()
@@ -280,9 +283,9 @@ impl Plan {
     }
 }
 
-/// The services that take part: the selected suites, everything they need, and every service that is not there for
-/// an unselected suite alone. Dependencies that a file does not declare are common, so a service that nobody names
-/// stays in.
+/// The services that take part: the selected suites, everything they need, and every service that
+/// is not there for an unselected suite alone. Dependencies that a file does not declare are
+/// common, so a service that nobody names stays in.
 fn select<'project>(
     project: &'project Project,
     selection: &Selection,
@@ -355,8 +358,8 @@ fn closure<'project>(
     seen
 }
 
-/// The image of a service: its build, or the build of the service that names the same image, or the reference.
-/// Equal builds and equal references are shared.
+/// The image of a service: its build, or the build of the service that names the same image, or the
+/// reference. Equal builds and equal references are shared.
 fn plan_image(
     images: &mut Vec<PlannedImage>,
     service: &Service,

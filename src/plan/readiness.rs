@@ -1,8 +1,9 @@
 //! Which probes decide that a service is ready.
 //!
-//! The rules, in this order: `x-envrun.ready` if given; else *all of* the healthcheck (of the file or of the image) and, for a
-//! recognised server, its handshake over TCP; with neither, *any one* of the ports of `ports` and `expose`, else of the
-//! image's `EXPOSE`; with none of these, the start itself. Jobs and suites are never port-probed.
+//! The rules, in this order: `x-envrun.ready` if given; else *all of* the healthcheck (of the file
+//! or of the image) and, for a recognised server, its handshake over TCP; with neither, *any one*
+//! of the ports of `ports` and `expose`, else of the image's `EXPOSE`; with none of these, the
+//! start itself. Jobs and suites are never port-probed.
 
 use std::time::Duration;
 
@@ -25,8 +26,9 @@ pub struct Requirement {
     pub probes: Vec<Probe>,
     /// Limit from start to ready; `None` means no limit.
     pub deadline: Option<Duration>,
-    /// Whether the user (or the image's author) has said what ready means. A service that exits with 0 before it is ready
-    /// has completed when nothing was declared, and has failed when something was.
+    /// Whether the user (or the image's author) has said what ready means. A service that exits
+    /// with 0 before it is ready has completed when nothing was declared, and has failed when
+    /// something was.
     pub declared: bool,
     /// Why these probes, for people.
     pub reason: String,
@@ -165,7 +167,8 @@ fn healthcheck(service: &Service, image: &ImageFacts) -> Option<HealthcheckProbe
     })
 }
 
-/// PostgreSQL is recognised by the variables that its images set, not by their name: names change with mirrors and forks.
+/// PostgreSQL is recognised by the variables that its images set, not by their name: names change
+/// with mirrors and forks.
 fn recognised_postgres(service: &Service, image: &ImageFacts) -> Option<(u16, String)> {
     const STANDARD: u16 = 5432;
     let sets = |name: &str| {

@@ -1,7 +1,8 @@
 //! From the planned resources to the steps and their order.
 //!
-//! The rule is: everything is created as early as it can be, and started the moment it may start. So a container is
-//! created as soon as its image, networks and volumes are there, whatever it depends on; only its start waits.
+//! The rule is: everything is created as early as it can be, and started the moment it may start.
+//! So a container is created as soon as its image, networks and volumes are there, whatever it
+//! depends on; only its start waits.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Ste
 use crate::config::model::{Condition, Healthcheck, MountSource, Role, Service};
 use crate::name::ServiceName;
 
-/// Expected duration of an action in milliseconds, from measurements on two cores. Used for ordering only.
+/// Expected duration of an action in milliseconds, from measurements on two cores. Used for
+/// ordering only.
 fn expected(plan: &Plan, action: &Action) -> u64 {
     match action {
         Action::ObtainImage(index) => match plan.images.get(index.0) {
@@ -70,7 +72,8 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
     for planned in plan.services.values() {
         list.containers(planned);
     }
-    // The waits come after all starts, since a start may need the wait of a service that is later by name.
+    // The waits come after all starts, since a start may need the wait of a service that is later
+    // by name.
     for planned in plan.services.values() {
         list.waits(planned);
     }
@@ -193,7 +196,8 @@ impl List<'_> {
                 Condition::Healthy => [ready, completed, suite],
                 Condition::CompletedSuccessfully => [completed, suite, ready],
             };
-            // An optional dependency that is not part of the run has no step, and nothing waits for it.
+            // An optional dependency that is not part of the run has no step, and nothing waits for
+            // it.
             if let Some(step) = order.iter().find_map(|action| self.find(action)) {
                 let success = dependency.condition != Condition::Ready
                     && dependency.condition != Condition::Started;
@@ -247,8 +251,9 @@ fn dependants(plan: &Plan, name: &ServiceName) -> String {
     }
 }
 
-/// Fills in the length of the longest chain from each step to the end. The graph has no cycle, since the reader
-/// refuses cycles of `depends_on`; the bound on the rounds makes that a bound on time as well.
+/// Fills in the length of the longest chain from each step to the end. The graph has no cycle,
+/// since the reader refuses cycles of `depends_on`; the bound on the rounds makes that a bound on
+/// time as well.
 fn measure_chains(plan: &Plan, steps: &mut [Step]) {
     for step in steps.iter_mut() {
         step.chain = expected(plan, &step.action);

@@ -1,9 +1,10 @@
 //! Which subnet a network of the run gets.
 //!
-//! The engine's own default pools end at about thirty networks, so envrun gives each network an explicit small
-//! subnet out of a pool of its own. The choice starts at a hash of the run and the network, so that runs side by side
-//! rarely meet, and goes on to the next one on the engine's overlap answer. Subnets that overlap a route of the host are
-//! passed over: they would cut the user off from a LAN or VPN.
+//! The engine's own default pools end at about thirty networks, so envrun gives each network an
+//! explicit small subnet out of a pool of its own. The choice starts at a hash of the run and the
+//! network, so that runs side by side rarely meet, and goes on to the next one on the engine's
+//! overlap answer. Subnets that overlap a route of the host are passed over: they would cut the
+//! user off from a LAN or VPN.
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +12,8 @@ use crate::engine::Subnet;
 use crate::name::{NetworkKey, RunId};
 
 /// The pool: 10.232.0.0/14 holds 16,384 networks of /28. It lies outside the engine's default pools
-/// (172.17.0.0/12 and 192.168.0.0/16), so that it takes nothing from others, and high in 10.0.0.0/8, where few LANs are.
+/// (172.17.0.0/12 and 192.168.0.0/16), so that it takes nothing from others, and high in
+/// 10.0.0.0/8, where few LANs are.
 pub const DEFAULT_POOL: Subnet = Subnet {
     base: Ipv4Addr::new(10, 232, 0, 0),
     prefix: 14,
@@ -91,7 +93,8 @@ impl Iterator for Candidates {
     }
 }
 
-/// FNV-1a over the run id and the key: stable between versions of the compiler, which `Hash` is not.
+/// FNV-1a over the run id and the key: stable between versions of the compiler, which `Hash` is
+/// not.
 fn hash(run: RunId, key: &NetworkKey) -> u32 {
     let mut state: u32 = 0x811c_9dc5;
     for byte in run
@@ -105,8 +108,9 @@ fn hash(run: RunId, key: &NetworkKey) -> u32 {
     state ^ (state >> 16)
 }
 
-/// Subnets of the host's routing table in the form of Linux's `/proc/net/route`, the default route left out. Lines that cannot be
-/// read are passed over: the engine's overlap answer is the second line of defence.
+/// Subnets of the host's routing table in the form of Linux's `/proc/net/route`, the default route
+/// left out. Lines that cannot be read are passed over: the engine's overlap answer is the second
+/// line of defence.
 #[must_use]
 pub fn host_routes(table: &str) -> Vec<Subnet> {
     table

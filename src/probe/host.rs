@@ -14,9 +14,10 @@ pub struct HostProber;
 
 #[async_trait]
 impl Prober for HostProber {
-    /// The gateway of a bridge network is an address of the engine's host. If it is one of ours too, the bridge is on an
-    /// interface of our own network namespace; on remote, rootless and virtual-machine engines it is not. A socket can
-    /// only be bound to an address of one's own, which asks the kernel without parsing tables.
+    /// The gateway of a bridge network is an address of the engine's host. If it is one of ours
+    /// too, the bridge is on an interface of our own network namespace; on remote, rootless and
+    /// virtual-machine engines it is not. A socket can only be bound to an address of one's own,
+    /// which asks the kernel without parsing tables.
     fn reaches(&self, gateway: IpAddr) -> bool {
         UdpSocket::bind(SocketAddr::new(gateway, 0)).is_ok()
     }

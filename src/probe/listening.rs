@@ -1,5 +1,5 @@
-//! The last resort where the networks of a run cannot be dialled from here: which ports are listened on, read from the
-//! container's own `/proc/net/tcp` and `/proc/net/tcp6`.
+//! The last resort where the networks of a run cannot be dialled from here: which ports are
+//! listened on, read from the container's own `/proc/net/tcp` and `/proc/net/tcp6`.
 //!
 //! Weaker than a handshake: it sees that a server listens, not that it answers.
 
@@ -11,7 +11,8 @@ pub const COMMAND: [&str; 3] = ["cat", "/proc/net/tcp", "/proc/net/tcp6"];
 /// State `LISTEN` in the kernel's table.
 const LISTEN: &str = "0A";
 
-/// Judges a probe by the tables: one of its ports is listened on, and not on the loopback address alone.
+/// Judges a probe by the tables: one of its ports is listened on, and not on the loopback address
+/// alone.
 ///
 /// # Errors
 /// What was found instead, in words.

@@ -17,15 +17,18 @@ pub enum Next {
     GaveUp,
 }
 
-/// How often a network probe tries. A refused connection costs the host 0.065 ms and the server nothing, so it is tried every few
-/// milliseconds; an HTTP request or a handshake makes the server work, so it is tried a little less often.
+/// How often a network probe tries. A refused connection costs the host 0.065 ms and the server
+/// nothing, so it is tried every few milliseconds; an HTTP request or a handshake makes the server
+/// work, so it is tried a little less often.
 const CONNECT_PAUSE: Duration = Duration::from_millis(3);
 const REQUEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// After this time without success a service is a slow one, and the pauses grow to a hundredth of the time waited, up to this limit.
+/// After this time without success a service is a slow one, and the pauses grow to a hundredth of
+/// the time waited, up to this limit.
 const SLOWEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Limit of one network attempt. A connection that is not answered at all is tried again rather than waited for.
+/// Limit of one network attempt. A connection that is not answered at all is tried again rather
+/// than waited for.
 const NETWORK_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// An HTTP server may take its time for the first answer while it warms up.
@@ -44,8 +47,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine for `probe` that gives up `deadline` after the start of the container, or never. With `by_exec` a
-    /// network probe is made by a command in the container, and is as considerate as a healthcheck.
+    /// A machine for `probe` that gives up `deadline` after the start of the container, or never.
+    /// With `by_exec` a network probe is made by a command in the container, and is as considerate
+    /// as a healthcheck.
     #[must_use]
     pub const fn new(probe: Probe, deadline: Option<Duration>, by_exec: bool) -> Self {
         Self {
@@ -84,7 +88,8 @@ impl Machine {
         Next::Attempt(left.map_or(limit, |left| limit.min(left.max(CONNECT_PAUSE))))
     }
 
-    /// Records the answer of an attempt that took `took` and ended `elapsed` after the start of the container.
+    /// Records the answer of an attempt that took `took` and ended `elapsed` after the start of the
+    /// container.
     pub fn record(&mut self, elapsed: Duration, took: Duration, answer: Result<(), String>) {
         self.attempts = self.attempts.saturating_add(1);
         match answer {
@@ -97,8 +102,9 @@ impl Machine {
                         CONNECT_PAUSE.max(patient(elapsed))
                     }
                     Probe::Network(_) => REQUEST_PAUSE.max(patient(elapsed)),
-                    // A command in the container competes with the server for the processor: at most a quarter of the
-                    // time is spent in it, and never more seldom than the user asked for.
+                    // A command in the container competes with the server for the processor: at
+                    // most a quarter of the time is spent in it, and never more seldom than the
+                    // user asked for.
                     Probe::Healthcheck(check) => took.saturating_mul(3).min(check.interval),
                 };
                 self.resume_at = elapsed.saturating_add(pause);
@@ -230,7 +236,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the answers are, a machine with a deadline comes to an end, and never waits beyond the deadline.
+        /// Whatever the answers are, a machine with a deadline comes to an end, and never waits
+        /// beyond the deadline.
         #[test]
         fn every_machine_with_a_deadline_ends(deadline in 0_u64..5_000, took in 1_u64..50) {
             let mut machine = tcp(Some(Duration::from_millis(deadline)));

@@ -1,7 +1,7 @@
 //! Kinds of readiness, and the pure machine that decides when to try again and when to give up.
 //!
-//! Knows no engine: an address to dial comes in, an answer goes out. How a healthcheck's command is run in a container is
-//! the executor's business; what its result means is decided here.
+//! Knows no engine: an address to dial comes in, an answer goes out. How a healthcheck's command is
+//! run in a container is the executor's business; what its result means is decided here.
 
 pub mod host;
 mod http;
@@ -25,8 +25,8 @@ pub enum Probe {
     Healthcheck(HealthcheckProbe),
 }
 
-/// A probe over the network, to the container's own address. Published ports are never judged by: the engine's proxy
-/// accepts with nothing behind it.
+/// A probe over the network, to the container's own address. Published ports are never judged by:
+/// the engine's proxy accepts with nothing behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkProbe {
     /// A connection is accepted on any one of the ports.
@@ -43,15 +43,17 @@ pub enum NetworkProbe {
         /// Status wanted; `None` accepts 200 to 399.
         status: Option<u16>,
     },
-    /// The server answers the start of the PostgreSQL protocol and is past its recovery. The temporary server of the
-    /// init phase listens on the unix socket only, so it is never taken for the real one.
+    /// The server answers the start of the PostgreSQL protocol and is past its recovery. The
+    /// temporary server of the init phase listens on the unix socket only, so it is never taken for
+    /// the real one.
     Postgres {
         /// Port in the container.
         port: u16,
     },
 }
 
-/// A healthcheck run by envrun itself, since the engine's first check comes only after its interval.
+/// A healthcheck run by envrun itself, since the engine's first check comes only after its
+/// interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthcheckProbe {
     /// Command and arguments.
@@ -67,7 +69,8 @@ pub struct HealthcheckProbe {
 }
 
 impl HealthcheckProbe {
-    /// How long the engine would go on before it called the container unhealthy. envrun is at least as patient.
+    /// How long the engine would go on before it called the container unhealthy. envrun is at least
+    /// as patient.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.interval

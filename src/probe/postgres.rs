@@ -1,9 +1,11 @@
-//! Readiness kind `postgres`: the server answers the start of its own protocol and accepts sessions.
+//! Readiness kind `postgres`: the server answers the start of its own protocol and accepts
+//! sessions.
 //!
-//! An accepted connection proves little: the postmaster listens before recovery is over, and answers
-//! `the database system is starting up` (SQLSTATE 57P03) until then. So a startup message is sent, as `pg_isready` does: any answer but an error of
-//! class 57P means that sessions are accepted, a demand for a password or an unknown role included.
-//! Source: PostgreSQL documentation, "Message Formats" and "Error Codes".
+//! An accepted connection proves little: the postmaster listens before recovery is over, and
+//! answers `the database system is starting up` (SQLSTATE 57P03) until then. So a startup message
+//! is sent, as `pg_isready` does: any answer but an error of class 57P means that sessions are
+//! accepted, a demand for a password or an unknown role included. Source: PostgreSQL documentation,
+//! "Message Formats" and "Error Codes".
 
 use std::net::IpAddr;
 
@@ -66,7 +68,8 @@ fn judge(kind: u8, body: &[u8]) -> Result<(), String> {
             .unwrap_or_default()
     };
     let state = field(b'C');
-    // Class 57P is operator intervention: 57P01 and 57P02 are shutdowns, 57P03 is "cannot connect now".
+    // Class 57P is operator intervention: 57P01 and 57P02 are shutdowns, 57P03 is "cannot connect
+    // now".
     if state.starts_with("57P") {
         Err(field(b'M'))
     } else {

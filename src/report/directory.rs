@@ -43,8 +43,8 @@ pub enum DirectoryError {
 }
 
 impl OutputDirectory {
-    /// Opens the directory that the user asked for, or the default one. When the default one is in use by a run
-    /// beside this one, a directory named after this run is taken instead.
+    /// Opens the directory that the user asked for, or the default one. When the default one is in
+    /// use by a run beside this one, a directory named after this run is taken instead.
     ///
     /// # Errors
     /// It cannot be made, or the one asked for is in use.

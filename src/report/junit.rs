@@ -1,7 +1,7 @@
 //! `junit.xml`: the outcome as one JUnit document.
 //!
-//! What the environment did stands in a testsuite of its own, as errors where it went wrong, so that an infrastructure failure can be
-//! taken neither for a failing test nor for a pass.
+//! What the environment did stands in a testsuite of its own, as errors where it went wrong, so
+//! that an infrastructure failure can be taken neither for a failing test nor for a pass.
 
 use std::time::SystemTime;
 

@@ -1,7 +1,8 @@
 //! Reporters: events → terminal, `events.jsonl`, `logs/`, `junit.xml`.
 //!
-//! They influence a run by nothing but their own failure. Files are written as the run goes; the terminal has a thread of its own, so that a
-//! terminal that nobody reads holds up neither the run nor its teardown.
+//! They influence a run by nothing but their own failure. Files are written as the run goes; the
+//! terminal has a thread of its own, so that a terminal that nobody reads holds up neither the run
+//! nor its teardown.
 
 mod directory;
 mod events;

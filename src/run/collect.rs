@@ -1,7 +1,7 @@
 //! Reads the report files of a suite out of its stopped container.
 //!
-//! What comes out of a container is untrusted: sizes are bounded, only regular files are read, and nothing is written under
-//! a name that the archive chose.
+//! What comes out of a container is untrusted: sizes are bounded, only regular files are read, and
+//! nothing is written under a name that the archive chose.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -45,7 +45,8 @@ pub(super) enum CollectError {
     TooMany,
 }
 
-/// Reads every file that one of the globs matches. No match is no error here: the judge knows what it means.
+/// Reads every file that one of the globs matches. No match is no error here: the judge knows what
+/// it means.
 pub(super) async fn reports(
     engine: &Arc<dyn Engine>,
     container: &ContainerId,

@@ -1,7 +1,8 @@
 //! The executor: performs effects, turns what happens into inputs, decides nothing.
 //!
-//! Mutating engine calls run in spawned tasks that are never aborted. Pulls, builds, probes and timers are the exception: they
-//! are dropped when the run is abandoned, since dropping their connection ends them.
+//! Mutating engine calls run in spawned tasks that are never aborted. Pulls, builds, probes and
+//! timers are the exception: they are dropped when the run is abandoned, since dropping their
+//! connection ends them.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -106,7 +107,8 @@ impl Executor {
                 container,
             } => {
                 let engine = Arc::clone(&self.shared.engine);
-                // The end of the container is what counts; a kill that fails finds it ended or gone.
+                // The end of the container is what counts; a kill that fails finds it ended or
+                // gone.
                 self.spawn(async move { drop(engine.kill_container(&container).await) }.boxed());
             }
             Effect::Collect {

@@ -1,8 +1,9 @@
 //! The ledger: what this run has created or may have created.
 //!
-//! A resource is recorded *before* the call that creates it, so a lost reply is still cleaned. The durable copy is the
-//! label that travels inside the call; this one knows in addition which calls are still in flight and which replies were
-//! lost. Each intent is passed on to the watchdog before the call as well.
+//! A resource is recorded *before* the call that creates it, so a lost reply is still cleaned. The
+//! durable copy is the label that travels inside the call; this one knows in addition which calls
+//! are still in flight and which replies were lost. Each intent is passed on to the watchdog before
+//! the call as well.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +54,8 @@ enum State {
     InFlight,
     /// The reply was lost at this time: the resource may appear yet.
     Lost(Instant),
-    /// The call was dropped by us at this time. Only builds are; that ends them, so little can follow.
+    /// The call was dropped by us at this time. Only builds are; that ends them, so little can
+    /// follow.
     Dropped(Instant),
     /// The engine has answered, in whichever way.
     Settled,
@@ -62,7 +64,8 @@ enum State {
 /// How long a resource may still appear.
 #[derive(Debug, Clone, Copy)]
 pub struct Late {
-    /// After the reply to its creation was lost. Of sixty dropped creates the last landed after 5 s.
+    /// After the reply to its creation was lost. Of sixty dropped creates the last landed after 5
+    /// s.
     pub lost: Duration,
     /// After a build was dropped.
     pub dropped: Duration,
@@ -91,7 +94,8 @@ impl Ledger {
         })
     }
 
-    /// The ledger that a dead process left, read from its records: every intent without an answer counts as a lost reply.
+    /// The ledger that a dead process left, read from its records: every intent without an answer
+    /// counts as a lost reply.
     #[must_use]
     pub fn replay(run: RunId, records: impl IntoIterator<Item = Record>) -> Arc<Self> {
         let lost = State::Lost(clock::now());
@@ -120,7 +124,8 @@ impl Ledger {
 
     /// Records that a call that creates `name` is about to be made.
     ///
-    /// The second value is the error of the watchdog's pipe, if there is one; the intent is recorded here all the same.
+    /// The second value is the error of the watchdog's pipe, if there is one; the intent is
+    /// recorded here all the same.
     pub fn intend(
         self: &Arc<Self>,
         kind: ResourceKind,
@@ -166,8 +171,8 @@ impl Ledger {
         !self.lock().values().any(|state| *state == State::InFlight)
     }
 
-    /// Until when a resource may still appear whose creating call was not answered, those that `seen` knows left out.
-    /// `None` when nothing can appear any more.
+    /// Until when a resource may still appear whose creating call was not answered, those that
+    /// `seen` knows left out. `None` when nothing can appear any more.
     #[must_use]
     pub fn may_appear_until(
         &self,
@@ -209,8 +214,8 @@ impl Ledger {
     }
 }
 
-/// A creating call in flight. Dropped without an answer, a build counts as ended and everything else (a panic) as a
-/// lost reply.
+/// A creating call in flight. Dropped without an answer, a build counts as ended and everything
+/// else (a panic) as a lost reply.
 pub struct Intent {
     ledger: Arc<Ledger>,
     kind: ResourceKind,

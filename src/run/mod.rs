@@ -37,7 +37,8 @@ use crate::outcome::{Failure, FailureClass, Outcome, TeardownReport};
 use crate::plan::Plan;
 use crate::probe::Prober;
 
-/// Where everything that happens is told. Implementations must not block for long: teardown does not wait for a terminal.
+/// Where everything that happens is told. Implementations must not block for long: teardown does
+/// not wait for a terminal.
 #[async_trait]
 pub trait Recorder: Send + Sync + 'static {
     /// Something has happened, `elapsed` after the start of the run.
@@ -64,8 +65,8 @@ pub struct Wiring {
     pub limits: Limits,
 }
 
-/// The end of a run for which no engine could even be addressed: told and reported like every other one, so that whoever reads the
-/// reports finds an error and not the lack of a report.
+/// The end of a run for which no engine could even be addressed: told and reported like every other
+/// one, so that whoever reads the reports finds an error and not the lack of a report.
 pub async fn without_engine(
     plan: Plan,
     settings: Settings,

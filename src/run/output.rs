@@ -1,4 +1,5 @@
-//! The last lines of each container's output, kept in memory for diagnoses. The whole goes to the recorder.
+//! The last lines of each container's output, kept in memory for diagnoses. The whole goes to the
+//! recorder.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,8 @@ use crate::name::ServiceName;
 /// Lines kept a service.
 const LINES: usize = 40;
 
-/// Bytes kept of a line; the rest of it is dropped, so that a megabyte without a line break costs no memory.
+/// Bytes kept of a line; the rest of it is dropped, so that a megabyte without a line break costs
+/// no memory.
 const LINE_BYTES: usize = 2000;
 
 /// The tails of all services.

@@ -17,15 +17,16 @@ const OUTPUT_SHOWN: usize = 200;
 
 /// Probes until everything has passed, or one probe has given up.
 pub(super) async fn until_ready(shared: Arc<Shared>, prober: Arc<dyn Prober>, task: ProbeTask) {
-    // The network is dialled only where its gateway is an address of ours; elsewhere its addresses mean nothing, or worse,
-    // something else.
+    // The network is dialled only where its gateway is an address of ours; elsewhere its addresses
+    // mean nothing, or worse, something else.
     let dial: Option<NetworkAddress> = task.address.filter(|address| {
         address
             .gateway
             .is_some_and(|gateway| prober.reaches(gateway))
     });
-    // A look over the network costs the server next to nothing and a healthcheck is a process in its container, so healthchecks
-    // wait until the network says yes. All of them have to pass either way.
+    // A look over the network costs the server next to nothing and a healthcheck is a process in
+    // its container, so healthchecks wait until the network says yes. All of them have to pass
+    // either way.
     let (network, commands): (Vec<&Probe>, Vec<&Probe>) = task
         .requirement
         .probes

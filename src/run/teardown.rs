@@ -1,8 +1,9 @@
 //! Teardown: removes everything that carries the label of the run, and verifies it by listing.
 //!
-//! Works from the engine's listing, not from memory, so that it serves a run at its end and the watchdog after a dead
-//! run alike. It shares no cancellation with the run, has its own limits, goes on after every failure, and says at the end what
-//! is left. Containers go first and all at once, then networks, volumes and images all at once.
+//! Works from the engine's listing, not from memory, so that it serves a run at its end and the
+//! watchdog after a dead run alike. It shares no cancellation with the run, has its own limits,
+//! goes on after every failure, and says at the end what is left. Containers go first and all at
+//! once, then networks, volumes and images all at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -116,7 +117,8 @@ impl Teardown {
                     }
                 }
             }
-            // An answer to a call in flight is the reason to look again; the pause is for what comes without one.
+            // An answer to a call in flight is the reason to look again; the pause is for what
+            // comes without one.
             let changed = Arc::clone(&self.ledger);
             let _ = clock::within(pause, changed.next_change()).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -140,7 +142,8 @@ impl Teardown {
             })
     }
 
-    /// No creating call is in flight, and no lost reply is recent enough for its resource to appear yet.
+    /// No creating call is in flight, and no lost reply is recent enough for its resource to appear
+    /// yet.
     fn nothing_can_appear(&self) -> bool {
         let seen = |kind: ResourceKind, name: &str| {
             self.removed
@@ -155,7 +158,8 @@ impl Teardown {
                 .is_none_or(|until| clock::now() >= until)
     }
 
-    /// Containers hold networks, volumes and images, so they go first; within a rank everything goes at once.
+    /// Containers hold networks, volumes and images, so they go first; within a rank everything
+    /// goes at once.
     async fn remove_all(&mut self, listing: &[Resource]) {
         let (containers, others): (Vec<_>, Vec<_>) = listing
             .iter()
@@ -225,7 +229,8 @@ impl Teardown {
         left
     }
 
-    /// The engine does not answer: everything recorded and not known to be removed may still be there.
+    /// The engine does not answer: everything recorded and not known to be removed may still be
+    /// there.
     fn unknown(&self, error: &EngineError) -> Vec<Leftover> {
         let gone = |resource: &Resource| {
             self.removed

@@ -42,7 +42,8 @@ pub(super) async fn watch(
     });
 }
 
-/// How a container ended. A wait that breaks is taken up again; an engine that stays silent is an error.
+/// How a container ended. A wait that breaks is taken up again; an engine that stays silent is an
+/// error.
 async fn exit_of(shared: &Shared, container: &ContainerId) -> Result<Exit, EngineError> {
     let mut silent_since: Option<Instant> = None;
     loop {

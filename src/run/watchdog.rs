@@ -1,8 +1,9 @@
 //! The watchdog: a detached process that reaps by label when envrun dies without a word.
 //!
-//! It holds the reading end of a pipe whose writing end only the run holds. Every intent goes down that pipe before its call,
-//! so when the pipe closes without [`Record::Done`], the watchdog knows which creates may still be in flight and waits for
-//! them: an empty listing alone proves nothing. It starts nothing and asks the engine nothing until then.
+//! It holds the reading end of a pipe whose writing end only the run holds. Every intent goes down
+//! that pipe before its call, so when the pipe closes without [`Record::Done`], the watchdog knows
+//! which creates may still be in flight and waits for them: an empty listing alone proves nothing.
+//! It starts nothing and asks the engine nothing until then.
 
 use std::io::{BufRead, BufReader, Read as _, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -17,8 +18,9 @@ pub const SUBCOMMAND: &str = "watchdog";
 /// What the watchdog says once it is detached.
 const READY: &[u8] = b"r";
 
-/// Variables that the watchdog keeps. Everything else is dropped: CI systems kill at the end of a job what carries their
-/// tracking variables (`RUNNER_TRACKING_ID`, `JENKINS_NODE_COOKIE`, `BUILD_ID`).
+/// Variables that the watchdog keeps. Everything else is dropped: CI systems kill at the end of a
+/// job what carries their tracking variables (`RUNNER_TRACKING_ID`, `JENKINS_NODE_COOKIE`,
+/// `BUILD_ID`).
 const KEPT_VARIABLES: [&str; 10] = [
     "DOCKER_API_VERSION",
     "DOCKER_CERT_PATH",
@@ -55,11 +57,12 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts the watchdog of a run and returns once it is detached from this process's session. Blocks for the few
-    /// milliseconds that an `exec` takes.
+    /// Starts the watchdog of a run and returns once it is detached from this process's session.
+    /// Blocks for the few milliseconds that an `exec` takes.
     ///
     /// # Errors
-    /// It could not be started. A run without a watchdog is possible, but a SIGKILL is then left to `envrun gc`.
+    /// It could not be started. A run without a watchdog is possible, but a SIGKILL is then left to
+    /// `envrun gc`.
     pub fn start(run: RunId) -> Result<Self, WatchdogError> {
         let program = std::env::current_exe().map_err(WatchdogError::Program)?;
         let mut command = Command::new(program);
@@ -118,13 +121,14 @@ pub enum Ending {
     Dead(Vec<Record>),
 }
 
-/// Detaches this process from its session, says so on `announce`, and reads the pipe until it closes.
+/// Detaches this process from its session, says so on `announce`, and reads the pipe until it
+/// closes.
 ///
 /// # Errors
 /// The announcement could not be written: the run is gone already, and nothing was created.
 pub fn stand_guard(pipe: impl std::io::Read, mut announce: impl Write) -> std::io::Result<Ending> {
-    // A process that leads its group already (a shell with job control started it by hand) cannot open a session; it is
-    // detached from the run's group all the same.
+    // A process that leads its group already (a shell with job control started it by hand) cannot
+    // open a session; it is detached from the run's group all the same.
     let _ = rustix::process::setsid();
     announce.write_all(READY)?;
     announce.flush()?;

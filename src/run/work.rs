@@ -39,7 +39,8 @@ impl Executor {
                 };
                 self.spawn_droppable(finding.boxed());
             }
-            // Dropping the connection ends a build, so unlike the other creations it may be dropped.
+            // Dropping the connection ends a build, so unlike the other creations it may be
+            // dropped.
             Work::BuildImage(spec) => {
                 let intent = self.intend(ResourceKind::Image, &spec.name);
                 let building = create(shared, step, intent, move |shared| async move {
@@ -113,7 +114,8 @@ impl Executor {
     }
 }
 
-/// Makes a creating call under its intent. An error that leaves open whether the call took effect keeps the intent open.
+/// Makes a creating call under its intent. An error that leaves open whether the call took effect
+/// keeps the intent open.
 async fn create<F>(
     shared: Arc<Shared>,
     step: StepId,
@@ -180,7 +182,8 @@ async fn start(
     };
     let drain = Arc::clone(&shared);
     let name = service.clone();
-    // An attached stream that nobody reads blocks the container, so it is drained whatever happens to the run.
+    // An attached stream that nobody reads blocks the container, so it is drained whatever happens
+    // to the run.
     tokio::spawn(async move {
         let mut output = output;
         while let Some(Ok(chunk)) = output.next().await {

@@ -15,7 +15,8 @@ services:
   unit: { image: app, x-envrun: { suite: { junit: 'reports/*.xml' } } }
 ";
 
-/// Two networks, a named volume, volumes of the image, a build, a job, probes of three kinds, three suites.
+/// Two networks, a named volume, volumes of the image, a build, a job, probes of three kinds, three
+/// suites.
 const PIPELINE: &str = "
 services:
   db: { image: postgres, networks: [back], volumes: ['data:/backup'] }
@@ -69,7 +70,8 @@ type Case = (
     Vec<(Duration, Signal)>,
 );
 
-/// A passing run, a larger one, one whose database dies, one whose suite fails, one that is interrupted half-way.
+/// A passing run, a larger one, one whose database dies, one whose suite fails, one that is
+/// interrupted half-way.
 fn cases() -> Vec<Case> {
     let mut dying = pipeline();
     dying.insert("db", Behaviour::exits(Duration::from_millis(300), 1));
@@ -89,7 +91,8 @@ fn cases() -> Vec<Case> {
 /// How long after the end of a run the engine is looked at again, for effects that come late.
 const LATER: Duration = Duration::from_secs(60);
 
-/// Runs every case once for each of its calls, with the fault that `fault` makes of the call's number.
+/// Runs every case once for each of its calls, with the fault that `fault` makes of the call's
+/// number.
 async fn nothing_remains(fault: impl Fn(usize) -> Fault) {
     for (name, compose, behaviours, signals) in cases() {
         let plan = plan(compose);
@@ -208,7 +211,8 @@ async fn every_reply_is_lost_and_the_effect_comes_five_seconds_later_in_turn() {
     .await;
 }
 
-/// The faults above must be able to fail the test: an engine that loses a create beyond the limit does leave something behind.
+/// The faults above must be able to fail the test: an engine that loses a create beyond the limit
+/// does leave something behind.
 #[tokio::test(start_paused = true)]
 async fn an_effect_beyond_the_limit_is_seen_by_these_tests() {
     let engine = MemoryEngine::new(Behaviours::from([("unit", suite(PASSING, 0))]));

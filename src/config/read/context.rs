@@ -115,8 +115,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Checks the keys of a mapping against its section: unknown keys, keys that are refused, keys without
-    /// effect.
+    /// Checks the keys of a mapping against its section: unknown keys, keys that are refused, keys
+    /// without effect.
     pub(in crate::config) fn check_keys(&mut self, mapping: &Mapping, section: &Section) {
         for entry in &mapping.entries {
             let (key, owner) = (&entry.key, section.owner);

@@ -9,8 +9,8 @@ use super::super::keys;
 use super::super::yaml::{Mapping, Node, Value};
 use super::context::Context;
 
-/// Reads both keys: `environment:` wins over `env_file:`, a later file over an earlier one. The files of a
-/// service that is not active are not read.
+/// Reads both keys: `environment:` wins over `env_file:`, a later file over an earlier one. The
+/// files of a service that is not active are not read.
 pub(super) fn read_environment(
     context: &mut Context<'_>,
     map: &Mapping,

@@ -1,7 +1,7 @@
 //! From the merged tree to the typed model, collecting all problems on the way.
 //!
-//! Each file reads one part of the model. A reader never stops at a problem: it reports it and goes on
-//! with what is left, so that one load says everything.
+//! Each file reads one part of the model. A reader never stops at a problem: it reports it and goes
+//! on with what is left, so that one load says everything.
 
 mod build;
 pub(super) mod context;

@@ -19,8 +19,8 @@ pub(super) struct Mounts {
     pub(super) places: Vec<(VolumeKey, Place)>,
 }
 
-/// Reads `volumes:`. A later mount on the same target replaces an earlier one and keeps its position; a
-/// mount of type `tmpfs` goes to `tmpfs`.
+/// Reads `volumes:`. A later mount on the same target replaces an earlier one and keeps its
+/// position; a mount of type `tmpfs` goes to `tmpfs`.
 pub(super) fn read_mounts(
     context: &mut Context<'_>,
     map: &Mapping,

@@ -178,8 +178,8 @@ fn read_driver_opts(
     options
 }
 
-/// The engine's name of an external resource: `name:`, else the key. `external: {name: …}` is an old
-/// spelling of the same.
+/// The engine's name of an external resource: `name:`, else the key. `external: {name: …}` is an
+/// old spelling of the same.
 fn read_external(
     context: &mut Context<'_>,
     entry: &Entry,

@@ -1,4 +1,5 @@
-//! Reading scalars, lists and mappings of scalars, with messages that say what was expected and found.
+//! Reading scalars, lists and mappings of scalars, with messages that say what was expected and
+//! found.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -106,7 +107,8 @@ impl Context<'_> {
         }
     }
 
-    /// A boolean. `yes`, `no`, `on`, `off`, `y` and `n` are read as Compose reads them, with a warning.
+    /// A boolean. `yes`, `no`, `on`, `off`, `y` and `n` are read as Compose reads them, with a
+    /// warning.
     pub(super) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
         let Value::Scalar(scalar) = &node.value else {
             self.expected(node, what, "true or false");

@@ -251,7 +251,8 @@ type Dependencies = (
     BTreeMap<ServiceName, Place>,
 );
 
-/// `depends_on:` in both forms. A null value in the mapping is the short form, which merging produces.
+/// `depends_on:` in both forms. A null value in the mapping is the short form, which merging
+/// produces.
 fn read_depends_on(context: &mut Context<'_>, map: &Mapping) -> Dependencies {
     const KEY: &str = "depends_on";
     let mut dependencies = Dependencies::default();

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::{Case, show};
 
-/// Far above what the work takes even on a loaded machine in a debug build, far below what it would take
-/// if it were quadratic.
+/// Far above what the work takes even on a loaded machine in a debug build, far below what it would
+/// take if it were quadratic.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn within_limit(text: &str) -> String {

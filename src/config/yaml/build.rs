@@ -1,7 +1,7 @@
 //! Builds the tree from parser events, with a stack of its own instead of recursion.
 //!
-//! Aliases are expanded by copying, within a budget: a small file can otherwise ask for more memory than
-//! the machine has.
+//! Aliases are expanded by copying, within a budget: a small file can otherwise ask for more memory
+//! than the machine has.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ const TEXT_UNIT: usize = 64;
 
 /// Reads the one document of a source. `None` for a document that is empty or null.
 ///
-/// Problems that leave a tree (a duplicate key, an unknown tag) are added to `problems` and the tree is
-/// still given, so that the rest of the file is checked too.
+/// Problems that leave a tree (a duplicate key, an unknown tag) are added to `problems` and the
+/// tree is still given, so that the rest of the file is checked too.
 pub(in crate::config) fn parse(source: &Arc<Source>, problems: &mut Problems) -> Option<Node> {
     let mut builder = Builder {
         source,

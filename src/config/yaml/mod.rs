@@ -1,7 +1,7 @@
 //! A YAML document as a tree in which every node and every key knows its place.
 //!
-//! Owns parsing, anchors, aliases, merge keys and the rules by which plain scalars get a type. It knows
-//! nothing of Compose, and bounds depth and size, since the text is not trusted.
+//! Owns parsing, anchors, aliases, merge keys and the rules by which plain scalars get a type. It
+//! knows nothing of Compose, and bounds depth and size, since the text is not trusted.
 
 mod build;
 mod resolve;
@@ -35,8 +35,8 @@ pub(super) enum Value {
 pub(super) struct Scalar {
     /// The text, escapes resolved.
     pub(super) text: String,
-    /// True for a plain scalar, whose text decides its type; quoted and block scalars are always text, and
-    /// so is every scalar that interpolation changed.
+    /// True for a plain scalar, whose text decides its type; quoted and block scalars are always
+    /// text, and so is every scalar that interpolation changed.
     pub(super) plain: bool,
 }
 

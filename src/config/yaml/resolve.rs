@@ -1,7 +1,7 @@
 //! Which type a plain scalar has, as Compose's reader (Go, `yaml.v3`) decides it.
 //!
-//! Pure. Base 8 is both `0o17` and `017`; underscores may separate digits; `yes`, `no`, `on` and `off` are
-//! text here, and only a key that wants a boolean reads them as one.
+//! Pure. Base 8 is both `0o17` and `017`; underscores may separate digits; `yes`, `no`, `on` and
+//! `off` are text here, and only a key that wants a boolean reads them as one.
 
 use super::Scalar;
 
@@ -31,8 +31,8 @@ impl Scalar {
         float(&self.text).map_or(Resolved::Text, Resolved::Float)
     }
 
-    /// The text that Compose hands on where a key takes any scalar: numbers and booleans are printed anew
-    /// (`0440` gives `288`, `1.10` gives `1.1`), text stays as it is.
+    /// The text that Compose hands on where a key takes any scalar: numbers and booleans are
+    /// printed anew (`0440` gives `288`, `1.10` gives `1.1`), text stays as it is.
     pub(in crate::config) fn printed(&self) -> String {
         match self.resolve() {
             Resolved::Bool(value) => value.to_string(),
@@ -97,7 +97,8 @@ fn float(text: &str) -> Option<f64> {
     if is_number { digits.parse().ok() } else { None }
 }
 
-/// A floating-point number as Go prints it: shortest digits, with an exponent below 1e-4 and from 1e21.
+/// A floating-point number as Go prints it: shortest digits, with an exponent below 1e-4 and from
+/// 1e21.
 fn go_float(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();

@@ -1,7 +1,8 @@
 //! Builds: BuildKit through `POST /build?version=2` with a plain tar and no session.
 //!
-//! bollard offers BuildKit only with a gRPC session and seventy further crates, and cannot read BuildKit's reports without, so this one
-//! request is sent with hyper. Where the engine is behind TLS, the classic builder is used through bollard.
+//! bollard offers BuildKit only with a gRPC session and seventy further crates, and cannot read
+//! BuildKit's reports without, so this one request is sent with hyper. Where the engine is behind
+//! TLS, the classic builder is used through bollard.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,4 +1,5 @@
-//! Where the engine is: `DOCKER_HOST`, `DOCKER_CONTEXT`, the current context of the Docker configuration, the standard socket.
+//! Where the engine is: `DOCKER_HOST`, `DOCKER_CONTEXT`, the current context of the Docker
+//! configuration, the standard socket.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use crate::engine::{EngineError, FailureKind};
 /// The socket where Docker Engine listens unless told otherwise.
 const STANDARD_SOCKET: &str = "/var/run/docker.sock";
 
-/// Limit for the headers of an answer, in seconds. It must be above anything the engine legitimately takes for one call.
+/// Limit for the headers of an answer, in seconds. It must be above anything the engine
+/// legitimately takes for one call.
 const ANSWER_SECONDS: u64 = 120;
 
 /// The address of an engine.
@@ -115,7 +117,8 @@ fn current_context(directory: &Path) -> Option<String> {
         .current_context
 }
 
-/// The host of a context. The store keeps each context in a folder named by a hash; looking into each spares the hash.
+/// The host of a context. The store keeps each context in a folder named by a hash; looking into
+/// each spares the hash.
 fn context_host(directory: &Path, name: &str) -> Option<String> {
     let folders = std::fs::read_dir(directory.join("contexts/meta")).ok()?;
     folders.filter_map(Result::ok).find_map(|folder| {

@@ -27,7 +27,8 @@ use crate::engine::{
 };
 use crate::name::{ContainerId, NetworkId};
 
-/// How much of a command's output is kept, in bytes. Large enough for the kernel's tables of listening sockets.
+/// How much of a command's output is kept, in bytes. Large enough for the kernel's tables of
+/// listening sockets.
 const EXEC_TAIL: usize = 256 << 10;
 
 pub(super) async fn create(
@@ -63,7 +64,8 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     }
     let options = &spec.options;
     let (binds, mounts): (Vec<&MountSpec>, Vec<&MountSpec>) = spec.mounts.iter().partition(|mount| {
-        // Only this older form creates a missing path on every engine; a colon in the path does not fit into it.
+        // Only this older form creates a missing path on every engine; a colon in the path does not
+        // fit into it.
         matches!(&mount.source, MountSpecSource::Bind { path, create: true } if !path.to_string_lossy().contains(':'))
     });
     let list = |items: &[String]| (!items.is_empty()).then(|| items.to_vec());
@@ -94,7 +96,8 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
             port_bindings: Some(bindings),
             binds: (!binds.is_empty()).then(|| binds.into_iter().filter_map(bind).collect()),
             mounts: (!mounts.is_empty()).then(|| mounts.into_iter().map(mount).collect()),
-            // Restarts are performed by envrun: the engine's own policy would raise leftovers after a reboot.
+            // Restarts are performed by envrun: the engine's own policy would raise leftovers after
+            // a reboot.
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::NO),
                 maximum_retry_count: None,

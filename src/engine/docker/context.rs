@@ -1,8 +1,9 @@
 //! A build context as a tar stream, `.dockerignore` applied with moby's rules.
 //!
-//! Owners are written as 0:0 and entries come in sorted order, so that the same files give the same cache key on every machine.
-//! Rules of `.dockerignore`: patterns are rooted at the context (`foo` does not match `a/foo`), a match of a directory covers what is below
-//! it, the last match wins, `!` brings back. Source: Docker documentation, "Build context", and `moby/patternmatcher`.
+//! Owners are written as 0:0 and entries come in sorted order, so that the same files give the same
+//! cache key on every machine. Rules of `.dockerignore`: patterns are rooted at the context (`foo`
+//! does not match `a/foo`), a match of a directory covers what is below it, the last match wins,
+//! `!` brings back. Source: Docker documentation, "Build context", and `moby/patternmatcher`.
 
 use std::fs;
 use std::io::{self, Read as _, Write};
@@ -30,7 +31,8 @@ impl Context {
     /// Looks at a context directory. `dockerfile` is relative to it unless absolute.
     ///
     /// # Errors
-    /// The directory or the Dockerfile cannot be read, or a pattern of `.dockerignore` is malformed.
+    /// The directory or the Dockerfile cannot be read, or a pattern of `.dockerignore` is
+    /// malformed.
     pub(super) fn open(root: &Path, dockerfile: &Path) -> io::Result<Self> {
         let named = |path: &Path, error: io::Error| {
             io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
@@ -112,7 +114,8 @@ impl Context {
     }
 }
 
-/// Appends one file, directory or link; sockets and devices are passed over, as the Docker CLI does.
+/// Appends one file, directory or link; sockets and devices are passed over, as the Docker CLI
+/// does.
 fn append(tar: &mut tar::Builder<impl Write>, path: &Path, name: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     let mut header = tar::Header::new_gnu();

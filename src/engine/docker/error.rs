@@ -41,8 +41,9 @@ pub(super) fn removal<T>(
     }
 }
 
-/// What an answer means. The engine has few machine-readable codes, so some are known by their words:
-/// Docker answers 403 `Pool overlaps with other one on this address space`, Podman 500 `subnet … is already used`.
+/// What an answer means. The engine has few machine-readable codes, so some are known by their
+/// words: Docker answers 403 `Pool overlaps with other one on this address space`, Podman 500
+/// `subnet … is already used`.
 fn kind_of(status: u16, message: &str) -> FailureKind {
     let message = message.to_lowercase();
     let says = |words: &str| message.contains(words);
@@ -66,7 +67,8 @@ fn kind_of(status: u16, message: &str) -> FailureKind {
     }
 }
 
-/// The innermost reason of a broken connection: what is around it only says that there was a connection.
+/// The innermost reason of a broken connection: what is around it only says that there was a
+/// connection.
 pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {

@@ -1,6 +1,7 @@
 //! Everything that speaks the Docker Engine API. The only place that names bollard.
 //!
-//! bollard sends unversioned requests whatever was negotiated, so features are gated here by what `/version` answers.
+//! bollard sends unversioned requests whatever was negotiated, so features are gated here by what
+//! `/version` answers.
 
 mod build;
 mod connect;
@@ -35,8 +36,8 @@ pub struct DockerEngine {
 }
 
 impl DockerEngine {
-    /// Prepares a connection to the engine that the environment names (`DOCKER_HOST`, `DOCKER_CONTEXT`, the current
-    /// context), else to the standard socket. Nothing is sent yet.
+    /// Prepares a connection to the engine that the environment names (`DOCKER_HOST`,
+    /// `DOCKER_CONTEXT`, the current context), else to the standard socket. Nothing is sent yet.
     ///
     /// # Errors
     /// The address cannot be understood, or certificates cannot be read.
@@ -184,8 +185,8 @@ impl Engine for DockerEngine {
         }
     }
 
-    /// The four listings are asked for at once. Volumes are listed together with the rest, since a container's create makes
-    /// them before it answers.
+    /// The four listings are asked for at once. Volumes are listed together with the rest, since a
+    /// container's create makes them before it answers.
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
         let filter = label_filter(run);
         let (containers, networks, volumes, images) = futures::join!(

@@ -1,6 +1,8 @@
-//! BuildKit's progress, as it comes through the engine's build endpoint: base64 of a protobuf `StatusResponse`.
+//! BuildKit's progress, as it comes through the engine's build endpoint: base64 of a protobuf
+//! `StatusResponse`.
 //!
-//! Only what a failed build has to show is modelled. Source: `moby/buildkit`, `api/services/control/control.proto`.
+//! Only what a failed build has to show is modelled. Source: `moby/buildkit`,
+//! `api/services/control/control.proto`.
 
 use std::collections::{BTreeMap, VecDeque};
 

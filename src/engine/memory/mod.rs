@@ -1,8 +1,9 @@
 //! An engine in memory: for tests, and for trying what happens when a call fails.
 //!
-//! It keeps the rules that matter for cleaning up: networks may share a name and cannot be removed while a container hangs on them,
-//! subnets must not overlap, volumes and images in use cannot be removed, containers run until they are told otherwise. Time is the
-//! clock module's, so tests can pause it. Every call can be made to fail, or to lose its reply, by [`faults`].
+//! It keeps the rules that matter for cleaning up: networks may share a name and cannot be removed
+//! while a container hangs on them, subnets must not overlap, volumes and images in use cannot be
+//! removed, containers run until they are told otherwise. Time is the clock module's, so tests can
+//! pause it. Every call can be made to fail, or to lose its reply, by [`faults`].
 
 pub mod faults;
 mod prober;
@@ -31,7 +32,8 @@ use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 pub struct Behaviour {
     /// Ports that accept connections, each from this long after the start.
     pub accepts: BTreeMap<u16, Duration>,
-    /// The container ends this long after the start, with this exit code. `None`: it runs until it is removed.
+    /// The container ends this long after the start, with this exit code. `None`: it runs until it
+    /// is removed.
     pub exits: Option<(Duration, i64)>,
     /// Whether the exit counts as an OOM kill.
     pub oom_killed: bool,
@@ -39,7 +41,8 @@ pub struct Behaviour {
     pub output: &'static str,
     /// Files in it, by absolute path, once it has ended.
     pub files: BTreeMap<&'static str, &'static str>,
-    /// The exit code of commands that are run in it, and from when on (after the start) it is 0 instead.
+    /// The exit code of commands that are run in it, and from when on (after the start) it is 0
+    /// instead.
     pub exec: Option<(i64, Duration)>,
 }
 
@@ -106,7 +109,8 @@ impl MemoryEngine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one call: lets time pass, applies the effect, and lets the fault that is due have its way.
+    /// Makes one call: lets time pass, applies the effect, and lets the fault that is due have its
+    /// way.
     async fn call<T: Send + 'static>(
         &self,
         verb: &str,

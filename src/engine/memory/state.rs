@@ -93,7 +93,8 @@ impl State {
             .ok_or_else(|| failure("find container", FailureKind::NotFound, "no such container"))
     }
 
-    /// Every image is there, but those called `missing`; one called `postgres` looks like PostgreSQL, `volume` has a volume.
+    /// Every image is there, but those called `missing`; one called `postgres` looks like
+    /// PostgreSQL, `volume` has a volume.
     pub(super) fn image(&self, reference: &str) -> Option<ImageFacts> {
         let postgres = reference.contains("postgres");
         let variables: &[&str] = if postgres {

@@ -1,5 +1,5 @@
-//! One report of each tool that matters, as that tool writes it: what is read from it, and what the merged
-//! report makes of it.
+//! One report of each tool that matters, as that tool writes it: what is read from it, and what the
+//! merged report makes of it.
 
 use super::{merged, outline, record};
 use crate::junit::read;

@@ -1,4 +1,5 @@
-//! Scenarios of the module as a whole: the dialects of real tools, hostile documents, the merged report.
+//! Scenarios of the module as a whole: the dialects of real tools, hostile documents, the merged
+//! report.
 
 mod dialects;
 mod hostile;

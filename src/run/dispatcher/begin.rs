@@ -1,4 +1,5 @@
-//! How steps begin: from an action of the plan and the facts that are in, to the work that is to be done.
+//! How steps begin: from an action of the plan and the facts that are in, to the work that is to be
+//! done.
 
 use std::time::Duration;
 
@@ -153,8 +154,9 @@ impl Dispatcher {
         })));
     }
 
-    /// The address of a service that probes dial: on its first network that has one. Where the engine names no gateway (`internal`
-    /// networks), the first address of the subnet is the host's.
+    /// The address of a service that probes dial: on its first network that has one. Where the
+    /// engine names no gateway (`internal` networks), the first address of the subnet is the
+    /// host's.
     pub(super) fn address(&self, name: &ServiceName) -> Option<NetworkAddress> {
         let planned = self.plan.services.get(name)?;
         let facts = self.services.get(name)?.facts.as_ref()?;

@@ -11,7 +11,8 @@ use crate::outcome::{Failure, FailureClass, Readiness};
 use crate::plan::{Action, PlannedService, StepId, readiness};
 use crate::run::effect::{Effect, Timer};
 
-/// How long a container may take to end by itself: the limit of a suite, the deadline of a job. Zero means no limit.
+/// How long a container may take to end by itself: the limit of a suite, the deadline of a job.
+/// Zero means no limit.
 fn limit(service: &Service) -> Option<Duration> {
     let limit = match service.role {
         Role::Suite => service.suite.as_ref()?.timeout,
@@ -87,8 +88,8 @@ impl Dispatcher {
         let after = now.saturating_sub(state.started_at.unwrap_or(now));
         if state.settled_at.is_none() || problem.is_some() {
             state.settled_at = Some(now);
-            // One entry a service: readers of reports drop the second of two cases with the same name, and that would
-            // be the one that says what went wrong.
+            // One entry a service: readers of reports drop the second of two cases with the same
+            // name, and that would be the one that says what went wrong.
             self.outcome.readiness.retain(|one| one.service != *name);
             self.outcome.readiness.push(Readiness {
                 service: name.clone(),

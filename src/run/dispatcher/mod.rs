@@ -1,7 +1,8 @@
 //! The pure dispatcher: inputs → state, effects, events.
 //!
-//! Everything that is decided during a run is decided here, synchronously and without I/O: which step may begin, what an exit
-//! means, when the run is over, what the verdict is. Time comes in as the duration since the start of the run.
+//! Everything that is decided during a run is decided here, synchronously and without I/O: which
+//! step may begin, what an exit means, when the run is over, what the verdict is. Time comes in as
+//! the duration since the start of the run.
 
 mod begin;
 mod lives;
@@ -28,7 +29,8 @@ pub struct Settings {
     pub subnet_pool: Subnet,
     /// Subnets that must not be touched: routes of the host.
     pub avoid_subnets: Vec<Subnet>,
-    /// How many containers are started at once. The engine saturates early, and more at once only makes each slower.
+    /// How many containers are started at once. The engine saturates early, and more at once only
+    /// makes each slower.
     pub concurrent_starts: usize,
     /// How many subnets are tried before the pool counts as exhausted.
     pub subnet_attempts: u32,
@@ -211,7 +213,8 @@ impl Dispatcher {
         self.effect(Effect::Describe);
     }
 
-    /// Nothing begins before the engine has said who it is. What it cannot do is an error now, not half-way.
+    /// Nothing begins before the engine has said who it is. What it cannot do is an error now, not
+    /// half-way.
     fn engine_described(&mut self, now: Duration, capabilities: Capabilities) {
         let (major, minor) = capabilities.api;
         self.report(Event::EngineFound {
@@ -231,8 +234,8 @@ impl Dispatcher {
 
     /// Begins every step that may begin, longest chain first; concludes when every suite is judged.
     ///
-    /// Some steps are done the moment they begin (a service with nothing to probe), and no input will tell of it. So this
-    /// goes on until nothing more may begin.
+    /// Some steps are done the moment they begin (a service with nothing to probe), and no input
+    /// will tell of it. So this goes on until nothing more may begin.
     fn advance(&mut self, now: Duration) {
         while self.phase == Phase::Running {
             verdict::skip_unreachable_suites(self);
@@ -274,7 +277,8 @@ impl Dispatcher {
                 .count()
         };
         for step in ready {
-            // A step that could not even begin has ended the run, and nothing may be created after the verdict.
+            // A step that could not even begin has ended the run, and nothing may be created after
+            // the verdict.
             if self.phase != Phase::Running {
                 return;
             }

@@ -315,8 +315,8 @@ pub(super) fn engine_too_old(has: (u16, u16), needs: (u16, u16)) -> Failure {
 
 /// What the failure of a step means for the run.
 ///
-/// The message is in the user's terms: the step and what the engine says about it. Further lines of the engine's words (a
-/// failed build's output) go with the log.
+/// The message is in the user's terms: the step and what the engine says about it. Further lines of
+/// the engine's words (a failed build's output) go with the log.
 pub(super) fn step_failure(
     plan: &Plan,
     action: &Action,
