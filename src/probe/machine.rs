@@ -95,7 +95,11 @@ impl Machine {
         match answer {
             Ok(()) => self.passed = true,
             Err(reason) => {
-                self.last = Some(reason);
+                // The last attempt is cut short by the deadline, and its silence says less than the answer before it.
+                let cut_short = self.deadline.is_some_and(|deadline| elapsed >= deadline);
+                if !cut_short || self.last.is_none() {
+                    self.last = Some(reason);
+                }
                 let pause = match &self.probe {
                     Probe::Network(_) if self.by_exec => took.saturating_mul(3),
                     Probe::Network(super::NetworkProbe::Tcp { .. }) => {
@@ -221,6 +225,20 @@ mod tests {
             Err("refused".to_owned()),
         );
         assert_eq!(hasty.next(Duration::from_secs(1)), Next::GaveUp);
+    }
+
+    #[test]
+    fn an_attempt_that_the_deadline_cut_short_does_not_hide_the_last_answer() {
+        let second = Duration::from_secs(1);
+        let mut machine = Machine::new(check(500), Some(second), false);
+        let took = Duration::from_millis(60);
+        machine.record(took, took, Err("exit code 1: no disk".to_owned()));
+        machine.record(second, took, Err("no answer within 3ms".to_owned()));
+        assert_eq!(machine.next(second), Next::GaveUp);
+        assert_eq!(
+            machine.summary(),
+            "healthcheck: 2 attempts, last: exit code 1: no disk"
+        );
     }
 
     #[test]
