@@ -44,7 +44,10 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let run = RunId::random();
     let (plan, warnings) = match project::plan(&arguments.project, run) {
         Ok(planned) => planned,
-        Err(code) => return code,
+        Err(code) => {
+            OutputDirectory::clear(arguments.out.as_deref());
+            return code;
+        }
     };
     let directory = match OutputDirectory::open(arguments.out.as_deref(), run) {
         Ok(directory) => directory,

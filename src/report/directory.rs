@@ -61,6 +61,16 @@ impl OutputDirectory {
         }
     }
 
+    /// Removes the reports of an earlier run from the directory, where there are any: for a run that is over before it has begun,
+    /// so that whoever collects its reports does not find those of another one.
+    pub fn clear(asked: Option<&Path>) {
+        let path = asked.unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
+        // Only a directory that a run has written to; and one that a run is writing to now stays as it is.
+        if path.join(LOCK).exists() {
+            let _ = Self::take(path.to_path_buf());
+        }
+    }
+
     fn take(path: PathBuf) -> Result<Self, DirectoryError> {
         let unusable = |source| DirectoryError::Unusable {
             path: path.clone(),
