@@ -106,6 +106,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     };
     let outcome = crate::run::run(plan, settings, wiring).await;
     reporters.close().await;
+    for problem in &outcome.report_problems {
+        complain(problem);
+    }
     if outcome.teardown.is_none() {
         complain(&format!(
             "left without waiting for teardown; `envrun gc --run {run}` removes what is left"
