@@ -1,0 +1,14 @@
+//! What the tests of this binary work with: the engine seen without envrun's help, a project in a temporary directory,
+//! a run of the program, and its reports.
+
+pub(crate) mod engine;
+pub(crate) mod events;
+pub(crate) mod image;
+pub(crate) mod junit;
+pub(crate) mod project;
+pub(crate) mod run;
+pub(crate) mod wait;
+
+pub(crate) use self::engine::Engine;
+pub(crate) use self::project::Project;
+pub(crate) use self::run::{Finished, Run};

@@ -1,0 +1,27 @@
+//! What envrun promises, asked of a real engine: each test runs the program on a project of its own and looks at the engine
+//! and at the reports.
+//!
+//! The tests are independent of each other and of other users of the engine: every project has a name that no other has,
+//! everything is looked for by the label of the run, and a guard removes what a failing test leaves. `ci/setup`
+//! makes the images that they use.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "whatever goes wrong here is a failing test"
+)]
+
+mod build;
+mod command_line;
+mod concurrency;
+mod exit_codes;
+mod harness;
+mod isolation;
+mod naming;
+mod ordering;
+mod readiness;
+mod reports;
+mod scenario;
+mod signals;
+mod watchdog;

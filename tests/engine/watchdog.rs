@@ -1,0 +1,183 @@
+//! Nobody has to survive for the engine to be clean: not envrun, not its process group, and with `gc` not even the watchdog.
+
+use std::time::Duration;
+
+use rustix::process::{Signal, kill_process, kill_process_group};
+
+use crate::harness::project::held_suite;
+use crate::harness::run::watchdog_of;
+use crate::harness::{Project, Run, image, wait};
+
+/// From the death of envrun to an engine without its run.
+const REAPED_WITHIN: Duration = Duration::from_secs(10);
+
+/// After a creation whose answer nobody heard, the watchdog looks on for some seconds.
+const WATCHFUL_FOR: Duration = Duration::from_secs(20);
+
+fn held() -> Project {
+    Project::new(&format!(
+        "
+services:
+  server:
+    build: ./built
+    command: [sleep, infinity]
+    volumes: [\"data:/data\"]
+  checks:
+    {held}
+    depends_on: [server]
+volumes: {{ data: {{}} }}
+",
+        held = held_suite(),
+    ))
+    .having(
+        "built/Dockerfile",
+        &format!("FROM {}\nVOLUME /declared\n", image::BASE),
+    )
+}
+
+/// Waits until the watchdog has done its work, and checks that it was good.
+#[track_caller]
+fn assert_reaped(mut run: Run<'_>, project: &Project) {
+    let id = run.id();
+    run.wait(Duration::from_secs(5));
+    run.until_nothing_is_left(REAPED_WITHIN);
+    wait::until("the end of the watchdog", WATCHFUL_FOR, || {
+        watchdog_of(&id).is_none().then_some(())
+    });
+    // Nothing has appeared after it went.
+    assert_eq!(project.engine.of_run(&id), []);
+}
+
+#[test]
+fn sigkill_while_suites_run_leaves_nothing() {
+    let project = held();
+    let mut run = project.start();
+    run.until_suite_started("checks");
+    run.signal(Signal::KILL);
+    assert_reaped(run, &project);
+}
+
+#[test]
+fn sigkill_while_containers_are_created_leaves_nothing() {
+    let services: String = (0..8)
+        .map(|number| {
+            format!(
+                "  server{number}:\n    image: {}\n    command: [sleep, infinity]\n",
+                image::BASE
+            )
+        })
+        .collect();
+    let project = Project::new(&format!(
+        "services:\n{services}  checks:\n    {}\n",
+        held_suite()
+    ));
+    let mut run = project.start();
+    run.event("the first container", |event| {
+        event.kind() == "step_started" && event.text("what").starts_with("create container")
+    });
+    run.signal(Signal::KILL);
+    assert_reaped(run, &project);
+}
+
+#[test]
+fn sigkill_while_networks_are_created_leaves_nothing() {
+    let project = Project::new(&format!(
+        "
+services:
+  checks:
+    {}
+    networks: [one, two, three]
+networks: {{ one: {{}}, two: {{}}, three: {{}} }}
+",
+        held_suite()
+    ));
+    let mut run = project.start();
+    run.event("the first network", |event| {
+        event.kind() == "step_started" && event.text("what").starts_with("create network")
+    });
+    run.signal(Signal::KILL);
+    assert_reaped(run, &project);
+}
+
+#[test]
+fn the_watchdog_survives_the_death_of_the_process_group() {
+    let project = held();
+    let mut run = project.start();
+    run.until_suite_started("checks");
+    run.watchdog();
+    kill_process_group(run.process(), Signal::KILL).unwrap();
+    assert_reaped(run, &project);
+}
+
+#[test]
+fn the_watchdog_carries_none_of_the_variables_by_which_ci_systems_kill() {
+    let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+    let mut command = project.command(&[]);
+    let tracking = [
+        "RUNNER_TRACKING_ID",
+        "JENKINS_NODE_COOKIE",
+        "JENKINS_SERVER_COOKIE",
+        "BUILD_ID",
+    ];
+    for name in tracking {
+        command.env(name, "a-job");
+    }
+    let mut run = Run::start(&project, command, "out");
+    let watchdog = run.watchdog();
+    let environment =
+        std::fs::read(format!("/proc/{}/environ", watchdog.as_raw_nonzero())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    for name in tracking {
+        assert!(!environment.contains(name), "{name} in {environment}");
+    }
+    project.open_gate();
+    run.finish().assert_code(0);
+}
+
+#[test]
+fn the_watchdog_goes_with_a_run_that_ends_by_itself() {
+    let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+    let mut run = project.start();
+    let id = run.id();
+    run.watchdog();
+    project.open_gate();
+    run.finish().assert_code(0);
+    wait::until("the end of the watchdog", Duration::from_secs(5), || {
+        watchdog_of(&id).is_none().then_some(())
+    });
+}
+
+#[test]
+fn gc_removes_what_a_run_has_left_whose_watchdog_died_too() {
+    let project = held();
+    let mut run = project.start();
+    run.until_suite_started("checks");
+    let id = run.id();
+    // The watchdog first: it would be at work otherwise.
+    kill_process(run.watchdog(), Signal::KILL).unwrap();
+    run.signal(Signal::KILL);
+    run.wait(Duration::from_secs(5));
+    assert!(!project.engine.of_run(&id).is_empty());
+
+    // Another run on the same engine is none of its business.
+    let other = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+    let mut going_on = other.start();
+    going_on.until_suite_started("checks");
+    let before = other.engine.of_run(&going_on.id());
+
+    let output = project.envrun(&["gc", "--run", &id]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(project.engine.of_run(&id), []);
+    assert_eq!(other.engine.of_run(&going_on.id()), before);
+    other.open_gate();
+    going_on.finish().assert_code(0);
+}
+
+#[test]
+fn gc_of_a_run_that_left_nothing_succeeds() {
+    let project = Project::new("");
+    let nobody = uuid::Uuid::new_v4().to_string();
+    let output = project.envrun(&["gc", "--run", &nobody]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
