@@ -24,4 +24,5 @@ mod readiness;
 mod reports;
 mod scenario;
 mod signals;
+mod teardown;
 mod watchdog;

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
 
 use crate::harness::engine::{PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL};
 use crate::harness::project::{UNTIL_OPEN, held_suite};
-use crate::harness::{Project, Run, image, wait};
+use crate::harness::{Project, Run, image};
 
 #[test]
 fn every_resource_carries_the_labels_of_the_run_and_a_name_that_begins_with_envrun() {
@@ -231,91 +230,4 @@ fn the_engines_own_restart_policy_stays_off() {
     );
     project.open_gate();
     run.finish().assert_code(0);
-}
-
-#[test]
-fn what_others_made_under_names_like_ours_survives() {
-    let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
-    let mut run = project.start();
-    run.until_suite_started("checks");
-    let id = run.id();
-    let short: String = id
-        .chars()
-        .filter(|letter| *letter != '-')
-        .take(12)
-        .collect();
-    let foreign = Foreign::make(&project, &format!("envrun-{short}-foreign"));
-    project.open_gate();
-    run.finish().assert_code(0);
-    // Long after the run, its watchdog has nothing to do with it either.
-    wait::until("the end of the watchdog", Duration::from_secs(10), || {
-        crate::harness::run::watchdog_of(&id)
-            .is_none()
-            .then_some(())
-    });
-    let there = project.engine.labelled(Foreign::LABEL, &foreign.value);
-    assert_eq!(there.len(), 3, "{there:#?}");
-}
-
-/// A container, a network and a volume that are not envrun's, although they look like it. They carry a label of the test and
-/// are removed by it.
-struct Foreign<'project> {
-    project: &'project Project,
-    value: String,
-}
-
-impl<'project> Foreign<'project> {
-    const LABEL: &'static str = "dev.envrun.test.foreign";
-
-    fn make(project: &'project Project, name: &str) -> Self {
-        use bollard::models::{ContainerCreateBody, NetworkCreateRequest, VolumeCreateRequest};
-        use bollard::query_parameters::CreateContainerOptionsBuilder;
-
-        let value = uuid::Uuid::new_v4().to_string();
-        let foreign = Self { project, value };
-        // The label of another run is no licence either.
-        let labels: std::collections::HashMap<String, String> = [
-            (Self::LABEL.to_owned(), foreign.value.clone()),
-            (format!("{RUN_LABEL}.other"), "x".to_owned()),
-        ]
-        .into();
-        project.engine.call(async |docker| {
-            let volume = VolumeCreateRequest {
-                name: Some(name.to_owned()),
-                labels: Some(labels.clone()),
-                ..VolumeCreateRequest::default()
-            };
-            docker.create_volume(volume).await?;
-            let network = NetworkCreateRequest {
-                name: name.to_owned(),
-                labels: Some(labels.clone()),
-                // The pools of the engine are small, so it takes its addresses from a range for documentation.
-                ipam: Some(bollard::models::Ipam {
-                    config: Some(vec![bollard::models::IpamConfig {
-                        subnet: Some("203.0.113.240/28".to_owned()),
-                        ..bollard::models::IpamConfig::default()
-                    }]),
-                    ..bollard::models::Ipam::default()
-                }),
-                ..NetworkCreateRequest::default()
-            };
-            docker.create_network(network).await?;
-            let container = ContainerCreateBody {
-                image: Some(image::BASE.to_owned()),
-                labels: Some(labels.clone()),
-                ..ContainerCreateBody::default()
-            };
-            let options = CreateContainerOptionsBuilder::default().name(name).build();
-            docker.create_container(Some(options), container).await
-        });
-        foreign
-    }
-}
-
-impl Drop for Foreign<'_> {
-    fn drop(&mut self) {
-        self.project
-            .engine
-            .remove_labelled(Self::LABEL, &self.value);
-    }
 }

@@ -67,6 +67,13 @@ impl Engine {
         }
     }
 
+    /// Whether the engine has an image of this name or id.
+    pub(crate) fn has_image(&self, reference: &str) -> bool {
+        self.runtime
+            .block_on(self.docker.inspect_image(reference))
+            .is_ok()
+    }
+
     /// Everything whose label `label` has the value `value`, in order of kind and name.
     pub(crate) fn labelled(&self, label: &str, value: &str) -> Vec<Resource> {
         let mut all = self.runtime.block_on(list(&self.docker, label, value));

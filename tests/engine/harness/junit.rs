@@ -1,6 +1,11 @@
 //! `junit.xml` as a strict reader sees it: a document that is not well-formed fails the test.
 
+use std::collections::BTreeSet;
+
 use quick_xml::events::{BytesStart, Event};
+
+/// The testsuite in which envrun tells of the environment.
+const ENVIRONMENT: &str = "envrun.environment";
 
 /// One `testcase`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +60,15 @@ impl Report {
             }
         }
         assert_eq!(depth, 0, "junit.xml ends within an element");
+        // Readers drop the second of two cases with one name, whatever it says, and the second of two suites.
+        let mut names = BTreeSet::new();
+        for case in report.cases.iter().filter(|case| case.suite == ENVIRONMENT) {
+            assert!(names.insert(&case.name), "two cases `{}`", case.name);
+        }
+        let mut names = BTreeSet::new();
+        for suite in &report.suites {
+            assert!(names.insert(suite), "two testsuites `{suite}`");
+        }
         report
     }
 

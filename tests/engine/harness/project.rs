@@ -35,10 +35,7 @@ impl Project {
             name,
             engine,
         };
-        project.file(
-            "compose.yaml",
-            &format!("name: {}\n{compose}", project.name),
-        );
+        project.file("compose.yaml", format!("name: {}\n{compose}", project.name));
         fs::create_dir(project.path("gate")).unwrap();
         project
     }

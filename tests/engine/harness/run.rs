@@ -29,12 +29,22 @@ pub(crate) struct Run<'project> {
 impl<'project> Run<'project> {
     /// Starts `command`, whose reports go to `out` in the project.
     pub(crate) fn start(project: &'project Project, mut command: Command, out: &str) -> Self {
+        let stderr = project.path(&format!("{out}.stderr"));
+        command.stderr(File::create(stderr).unwrap());
+        Self::with_own_stderr(project, command, out)
+    }
+
+    /// The same for a command whose standard error is set already, so that nothing is known of what it says there.
+    pub(crate) fn with_own_stderr(
+        project: &'project Project,
+        mut command: Command,
+        out: &str,
+    ) -> Self {
         let stdout = project.path(&format!("{out}.stdout"));
         let stderr = project.path(&format!("{out}.stderr"));
         let child = command
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
-            .stderr(File::create(&stderr).unwrap())
             // In a group of its own, a signal that a test sends to the group cannot reach the tests.
             .process_group(0)
             .spawn()
