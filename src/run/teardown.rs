@@ -90,10 +90,10 @@ impl Teardown {
         let mut pause = FIRST_PAUSE;
         let mut last_answer = clock::now();
         loop {
+            // Asked before the listing: what was in flight when the listing was made may be missing from it.
+            let complete = self.nothing_can_appear();
             match self.list().await {
-                Ok(listing) if listing.is_empty() && self.nothing_can_appear() => {
-                    return Vec::new();
-                }
+                Ok(listing) if listing.is_empty() && complete => return Vec::new(),
                 Ok(listing) => {
                     last_answer = clock::now();
                     let before = self.removed.len();

@@ -231,3 +231,25 @@ async fn an_effect_beyond_the_limit_is_seen_by_these_tests() {
     envrun::clock::pause(Duration::from_secs(7200)).await;
     assert_eq!(engine.everything().len(), 1);
 }
+
+/// Interrupted at every millisecond, so that the end of each call falls into each part of teardown once.
+#[tokio::test(start_paused = true)]
+async fn nothing_remains_whenever_the_run_is_interrupted() {
+    let one = Behaviours::from([("unit", suite(PASSING, 0))]);
+    for (compose, behaviours) in [(ONE_SUITE, one), (PIPELINE, pipeline())] {
+        let plan = plan(compose);
+        for millisecond in 0..1_000 {
+            let engine = MemoryEngine::new(behaviours.clone());
+            let signals = [(Duration::from_millis(millisecond), Signal::Interrupt)];
+            let finished = run(&engine, plan.clone(), &signals).await;
+            envrun::clock::pause(LATER).await;
+            assert_eq!(
+                engine.everything(),
+                [],
+                "interrupted after {millisecond} ms\n{}",
+                finished.told.timeline()
+            );
+            assert_eq!(finished.outcome.exit_code().number(), 130);
+        }
+    }
+}

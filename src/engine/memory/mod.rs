@@ -331,7 +331,8 @@ impl Engine for MemoryEngine {
     }
 
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
-        self.call("list", READ, move |state| Ok(state.labelled(run)))
-            .await
+        // A listing is as old as its beginning: what lands while the answer is on its way is not in it.
+        let listing = self.lock().labelled(run);
+        self.call("list", READ, move |_state| Ok(listing)).await
     }
 }
