@@ -91,7 +91,7 @@ fn a_port_of_the_image_is_waited_for_when_the_file_names_none() {
 fn an_http_probe_waits_for_success_and_not_for_an_answer() {
     let project = project(
         "x-envrun: { ready: { http: { port: 8000, path: / } } }",
-        "'0', '5'",
+        "'0', '30'",
         GET,
     );
     let finished = project.run();
@@ -102,7 +102,7 @@ fn an_http_probe_waits_for_success_and_not_for_an_answer() {
             .about("service_ready", "server")
             .1
             .number("attempts")
-            > 5
+            > 30
     );
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::harness::project::held_suite;
+use crate::harness::slow_engine::SlowEngine;
 use crate::harness::{Finished, Project, Run, image};
 
 /// From the signal to the end of the process, with nothing left on the engine.
@@ -229,4 +230,33 @@ services:
             .iter()
             .all(|case| case.result == "passed")
     );
+}
+
+#[test]
+fn teardown_waits_for_what_the_engine_is_still_creating() {
+    for request in ["POST /networks/create", "POST /containers/create"] {
+        let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+        let engine = SlowEngine::holding(&project, request);
+        let mut command = project.command(&[]);
+        command.env("DOCKER_HOST", engine.address());
+        let mut run = Run::start(&project, command, "out");
+        engine.until_holding();
+        run.signal(Signal::TERM);
+        run.event("the beginning of the teardown", |event| {
+            event.kind() == "teardown_started"
+        });
+        engine.let_go();
+        let finished = run.finish();
+        finished.assert_code(143);
+        assert!(engine.passed_on() > 0);
+        // The creation was answered, and what it made was removed and told of.
+        let (_, end) = finished.first("teardown_finished");
+        let removed = end.0.pointer("/report/removed").unwrap().to_string();
+        let name = if request.contains("networks") {
+            "-default"
+        } else {
+            "-checks"
+        };
+        assert!(removed.contains(name), "{removed}");
+    }
 }

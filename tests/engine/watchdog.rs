@@ -6,6 +6,7 @@ use rustix::process::{Signal, kill_process, kill_process_group};
 
 use crate::harness::project::held_suite;
 use crate::harness::run::watchdog_of;
+use crate::harness::slow_engine::SlowEngine;
 use crate::harness::{Project, Run, image, wait};
 
 /// From the death of envrun to an engine without its run.
@@ -79,24 +80,43 @@ fn sigkill_while_containers_are_created_leaves_nothing() {
     assert_reaped(run, &project);
 }
 
-#[test]
-fn sigkill_while_networks_are_created_leaves_nothing() {
-    let project = Project::new(&format!(
-        "
-services:
-  checks:
-    {}
-    networks: [one, two, three]
-networks: {{ one: {{}}, two: {{}}, three: {{}} }}
-",
-        held_suite()
-    ));
-    let mut run = project.start();
-    run.event("the first network", |event| {
-        event.kind() == "step_started" && event.text("what").starts_with("create network")
-    });
+/// Kills envrun while its first request of this kind is on the way, and lets the request arrive when envrun is dead and
+/// the watchdog has begun to look.
+#[track_caller]
+fn what_arrives_late_is_reaped(request: &'static str) {
+    let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+    let engine = SlowEngine::holding(&project, request);
+    let mut command = project.command(&[]);
+    command.env("DOCKER_HOST", engine.address());
+    let mut run = Run::start(&project, command, "out");
+    let id = run.id();
+    run.watchdog();
+    engine.until_holding();
     run.signal(Signal::KILL);
-    assert_reaped(run, &project);
+    run.wait(Duration::from_secs(5));
+    // An empty listing proves nothing to the watchdog, which knows what was asked for, and looks again.
+    let before = engine.listings();
+    wait::until(
+        "a second look of the watchdog",
+        Duration::from_secs(5),
+        || (engine.listings() >= before + 2 && project.engine.of_run(&id).is_empty()).then_some(()),
+    );
+    engine.let_go();
+    wait::until("the end of the watchdog", WATCHFUL_FOR, || {
+        watchdog_of(&id).is_none().then_some(())
+    });
+    assert!(engine.passed_on() > 0);
+    assert_eq!(project.engine.of_run(&id), []);
+}
+
+#[test]
+fn a_container_that_is_created_after_the_death_of_envrun_is_reaped() {
+    what_arrives_late_is_reaped("POST /containers/create");
+}
+
+#[test]
+fn a_network_that_is_created_after_the_death_of_envrun_is_reaped() {
+    what_arrives_late_is_reaped("POST /networks/create");
 }
 
 #[test]

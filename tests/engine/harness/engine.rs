@@ -219,7 +219,7 @@ impl Deaths {
 }
 
 /// The address of the engine that the `docker` command would use, the current context included.
-fn host() -> String {
+pub(crate) fn host() -> String {
     if let Ok(host) = std::env::var("DOCKER_HOST")
         && !host.is_empty()
     {

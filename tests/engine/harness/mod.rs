@@ -7,6 +7,7 @@ pub(crate) mod image;
 pub(crate) mod junit;
 pub(crate) mod project;
 pub(crate) mod run;
+pub(crate) mod slow_engine;
 pub(crate) mod wait;
 
 pub(crate) use self::engine::Engine;
