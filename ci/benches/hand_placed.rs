@@ -29,14 +29,15 @@ use std::time::{Duration, Instant};
 use bollard::Docker;
 use bollard::exec::StartExecResults;
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, ExecConfig, HostConfig, Ipam, IpamConfig,
-    NetworkCreateRequest, NetworkingConfig,
+    ContainerCreateBody, EndpointSettings, ExecConfig, HostConfig, Ipam, IpamConfig, Mount,
+    MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig,
 };
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder,
     DownloadFromContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    StartContainerOptions, WaitContainerOptionsBuilder,
+    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder, StartContainerOptions,
+    WaitContainerOptionsBuilder,
 };
 use clap::Parser;
 use envrun::engine::docker::DockerEngine;
@@ -346,20 +347,35 @@ impl Hand {
         Err(last.unwrap_or_else(|| "no subnet was tried".into()))
     }
 
+    /// The database's files get a volume with a name, since an anonymous one would be removed with its container, and
+    /// the network's removal would wait for that.
+    fn data(&self) -> Mount {
+        Mount {
+            typ: Some(MountType::VOLUME),
+            source: Some(self.name("data")),
+            target: Some("/var/lib/postgresql/data".to_owned()),
+            volume_options: Some(MountVolumeOptions {
+                labels: Some(self.labels()),
+                ..MountVolumeOptions::default()
+            }),
+            ..Mount::default()
+        }
+    }
+
     async fn create(&self, service: &str, image: &str, network: &str) -> Fallible<String> {
         let (command, environment) = definition(service);
-        let owned = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect();
         let endpoint = EndpointSettings {
             aliases: Some(vec![service.to_owned()]),
             ..EndpointSettings::default()
         };
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
-            cmd: (!command.is_empty()).then(|| owned(command)),
-            env: Some(owned(environment)),
+            cmd: (!command.is_empty()).then_some(command),
+            env: Some(environment),
             labels: Some(self.labels()),
             host_config: Some(HostConfig {
                 network_mode: Some(network.to_owned()),
+                mounts: (service == "db").then(|| vec![self.data()]),
                 ..HostConfig::default()
             }),
             networking_config: Some(NetworkingConfig {
@@ -427,19 +443,11 @@ impl Hand {
     }
 
     async fn healthcheck(&self, id: &str) -> Fallible<bool> {
-        let check = [
-            "pg_isready",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "postgres",
-            "-d",
-            "testdb",
-        ];
+        let check = "pg_isready -h 127.0.0.1 -U postgres -d testdb";
         let config = ExecConfig {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            cmd: Some(check.map(str::to_owned).to_vec()),
+            cmd: Some(check.split(' ').map(str::to_owned).collect()),
             ..ExecConfig::default()
         };
         let exec = self.docker.create_exec(id, config).await?;
@@ -505,44 +513,50 @@ impl Hand {
         Err(format!("{suite} has no report, or one that is no pass").into())
     }
 
-    /// Removes all containers at once, then the network, and verifies by listing, until nothing is left.
+    /// Removes all containers at once, then all else at once, and verifies by listing, until nothing is left.
     async fn tear_down(&self) -> Fallible<()> {
         let _all_calls_are_over = self.creating.write().await;
-        let names = SERVICES.map(|service| self.name(service));
-        let mut containers = names.to_vec();
-        let mut networks = vec![self.name("pipeline")];
+        let mut left = Left {
+            containers: SERVICES.map(|service| self.name(service)).to_vec(),
+            networks: vec![self.name("pipeline")],
+            volumes: vec![self.name("data")],
+        };
         let end = Instant::now() + DEADLINE;
         while Instant::now() < end {
-            let options = RemoveContainerOptionsBuilder::default()
-                .force(true)
-                .v(true)
-                .build();
-            let removals = containers.iter().map(|container| {
+            let options = RemoveContainerOptionsBuilder::default().force(true).build();
+            let removals = left.containers.iter().map(|container| {
                 self.docker
                     .remove_container(container, Some(options.clone()))
             });
             // What fails, or was never made, is seen by the listing.
             drop(futures::future::join_all(removals).await);
             self.mark("containers removed");
-            let removals = networks
+            let networks = left
+                .networks
                 .iter()
                 .map(|network| self.docker.remove_network(network));
+            let options = RemoveVolumeOptionsBuilder::default().force(true).build();
+            let volumes = left
+                .volumes
+                .iter()
+                .map(|volume| self.docker.remove_volume(volume, Some(options.clone())));
             let image = format!("envrun-bench/run-{}", self.run.simple());
             let options = RemoveImageOptionsBuilder::default().force(true).build();
             drop(futures::join!(
-                futures::future::join_all(removals),
+                futures::future::join_all(networks),
+                futures::future::join_all(volumes),
                 self.docker.remove_image(&image, Some(options), None)
             ));
-            self.mark("network removed");
-            (containers, networks) = self.left().await?;
-            if containers.is_empty() && networks.is_empty() {
+            self.mark("network and volume removed");
+            left = self.left().await?;
+            if left.containers.is_empty() && left.networks.is_empty() && left.volumes.is_empty() {
                 return Ok(());
             }
         }
-        Err(format!("left behind: {containers:?} {networks:?}").into())
+        Err(format!("left behind: {left:?}").into())
     }
 
-    async fn left(&self) -> Fallible<(Vec<String>, Vec<String>)> {
+    async fn left(&self) -> Fallible<Left> {
         let filter = HashMap::from([("label", vec![format!("{RUN_LABEL}={}", self.run)])]);
         let containers = ListContainersOptionsBuilder::default()
             .all(true)
@@ -551,65 +565,54 @@ impl Hand {
         let networks = ListNetworksOptionsBuilder::default()
             .filters(&filter)
             .build();
-        let (containers, networks) = futures::join!(
+        let volumes = ListVolumesOptionsBuilder::default()
+            .filters(&filter)
+            .build();
+        let (containers, networks, volumes) = futures::join!(
             self.docker.list_containers(Some(containers)),
-            self.docker.list_networks(Some(networks))
+            self.docker.list_networks(Some(networks)),
+            self.docker.list_volumes(Some(volumes))
         );
-        Ok((
-            containers?.into_iter().filter_map(|one| one.id).collect(),
-            networks?.into_iter().filter_map(|one| one.id).collect(),
-        ))
+        let volumes = volumes?.volumes.unwrap_or_default();
+        Ok(Left {
+            containers: containers?.into_iter().filter_map(|one| one.id).collect(),
+            networks: networks?.into_iter().filter_map(|one| one.id).collect(),
+            volumes: volumes.into_iter().map(|one| one.name).collect(),
+        })
     }
+}
+
+/// What there is, or may be, of a run on the engine.
+#[derive(Debug)]
+struct Left {
+    containers: Vec<String>,
+    networks: Vec<String>,
+    volumes: Vec<String>,
 }
 
 /// Command and environment of a service, as `compose.yaml` has them. The healthcheck is not among them: it is performed here,
 /// and the engine's own copy of it would only take time from the database.
-fn definition(service: &str) -> (&'static [&'static str], &'static [&'static str]) {
-    const APP: &[&str] = &[
-        "APP_ENV=test",
-        "DATABASE_URL=postgres://postgres:testpass@db:5432/testdb",
-    ];
-    match service {
-        "db" => (&[], &["POSTGRES_PASSWORD=testpass", "POSTGRES_DB=testdb"]),
-        "migrate" => (&["python3", "-u", "-m", "taskflow.migrate"], APP),
-        "api" => (&["python3", "-u", "-m", "taskflow.server"], APP),
-        "unit" => (
-            &[
-                "python3",
-                "-m",
-                "pytest",
-                "tests/unit",
-                "--junitxml=reports/unit.xml",
-                "-o",
-                "junit_suite_name=unit",
-            ],
-            &["APP_ENV=test"],
+fn definition(service: &str) -> (Vec<String>, Vec<String>) {
+    let suite = |name: &str| {
+        format!(
+            "python3 -m pytest tests/{name} --junitxml=reports/{name}.xml -o junit_suite_name={name}"
+        )
+    };
+    let application = "APP_ENV=test DATABASE_URL=postgres://postgres:testpass@db:5432/testdb";
+    let (command, environment) = match service {
+        "db" => (
+            String::new(),
+            "POSTGRES_PASSWORD=testpass POSTGRES_DB=testdb",
         ),
-        "integration" => (
-            &[
-                "python3",
-                "-m",
-                "pytest",
-                "tests/integration",
-                "--junitxml=reports/integration.xml",
-                "-o",
-                "junit_suite_name=integration",
-            ],
-            APP,
-        ),
-        _ => (
-            &[
-                "python3",
-                "-m",
-                "pytest",
-                "tests/e2e",
-                "--junitxml=reports/e2e.xml",
-                "-o",
-                "junit_suite_name=e2e",
-            ],
-            &["APP_ENV=test", "BASE_URL=http://api:3000"],
-        ),
-    }
+        "migrate" => ("python3 -u -m taskflow.migrate".to_owned(), application),
+        "api" => ("python3 -u -m taskflow.server".to_owned(), application),
+        "unit" => (suite("unit"), "APP_ENV=test"),
+        "e2e" => (suite("e2e"), "APP_ENV=test BASE_URL=http://api:3000"),
+        other => (suite(other), application),
+    };
+    // No argument and no value has a space in it.
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    (words(&command), words(environment))
 }
 
 /// Asks again and again until the answer is yes.
