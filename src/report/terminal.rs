@@ -4,6 +4,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -46,7 +47,11 @@ enum Message {
 }
 
 /// The way to the thread.
-pub(super) struct Terminal(mpsc::Sender<Message>);
+pub(super) struct Terminal {
+    messages: mpsc::Sender<Message>,
+    /// Nobody reads: it is not waited for a second time.
+    unread: AtomicBool,
+}
 
 impl Terminal {
     pub(super) fn start(style: Style, directory: PathBuf) -> Self {
@@ -55,19 +60,26 @@ impl Terminal {
         let _ = std::thread::Builder::new()
             .name("envrun-terminal".to_owned())
             .spawn(move || show_all(style, &directory, &receiver));
-        Self(sender)
+        Self {
+            messages: sender,
+            unread: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn show(&self, elapsed: Duration, event: Event) {
-        let _ = self.0.send(Message::Event(elapsed, Box::new(event)));
+        let _ = self.messages.send(Message::Event(elapsed, Box::new(event)));
     }
 
     /// Waits until everything so far is shown, but not for a terminal that nobody reads.
     pub(super) async fn flush(&self) {
         let (sender, shown) = oneshot::channel();
-        if self.0.send(Message::Flush(sender)).is_ok() {
-            let _ = clock::within(PATIENCE, shown).await;
+        if self.unread.load(Ordering::Relaxed)
+            || self.messages.send(Message::Flush(sender)).is_err()
+        {
+            return;
         }
+        let in_time = clock::within(PATIENCE, shown).await.is_ok();
+        self.unread.store(!in_time, Ordering::Relaxed);
     }
 }
 

@@ -43,6 +43,11 @@ pub(super) enum CollectError {
     Glob(String),
     #[error("more than {MOST_REPORTS} files match")]
     TooMany,
+    #[error(
+        "the globs begin at `/`, so the whole container would have to be read: let the suite write \
+         its reports into a directory of their own"
+    )]
+    WholeContainer,
 }
 
 /// Reads every file that one of the globs matches. No match is no error here: the judge knows what
@@ -58,6 +63,9 @@ pub(super) async fn reports(
         .iter()
         .map(|glob| literal_directory(working_dir, glob))
         .collect();
+    if directories.contains(Path::new("/")) {
+        return Err(CollectError::WholeContainer);
+    }
     let mut collected: Vec<CollectedReport> = Vec::new();
     for directory in &directories {
         // A directory inside another one of the list is in that one's archive already.

@@ -40,8 +40,8 @@ async fn timeline(behaviours: Behaviours, compose: &str, signals: &[(Duration, S
 async fn everything_starts_the_moment_that_it_may() {
     insta::assert_snapshot!(timeline(behaviours(), SERVICES, &[]).await, @"
      336 ms  db started
-     336 ms  unit started
-    1339 ms  unit Passed []
+     572 ms  unit started
+    1575 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -66,7 +66,6 @@ async fn a_service_that_dies_before_it_is_ready_ends_the_run_at_once() {
     behaviours.insert("db", dying);
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
     336 ms  db started
-    336 ms  unit started
     386 ms  db exited with code 1
     386 ms  aborted: service `db` exited with code 1 before it was ready
     386 ms  verdict: failed
@@ -86,8 +85,8 @@ async fn a_service_that_dies_while_suites_run_ends_the_run() {
     behaviours.insert("api", dying);
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
      336 ms  db started
-     336 ms  unit started
-    1339 ms  unit Passed []
+     572 ms  unit started
+    1575 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -109,8 +108,8 @@ async fn a_failing_job_ends_the_run_and_its_suites_never_start() {
     behaviours.insert("migrate", Behaviour::exits(Duration::from_millis(200), 3));
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
      336 ms  db started
-     336 ms  unit started
-    1339 ms  unit Passed []
+     572 ms  unit started
+    1575 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate exited with code 3
@@ -128,8 +127,8 @@ async fn a_failing_suite_does_not_stop_the_others() {
     behaviours.insert("unit", suite(FAILING, 1));
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
      336 ms  db started
-     336 ms  unit started
-    1339 ms  unit Failed []
+     572 ms  unit started
+    1575 ms  unit Failed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -150,8 +149,8 @@ async fn a_suite_beyond_its_limit_is_killed_and_has_failed() {
     behaviours.insert("e2e", Behaviour::default());
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @r#"
      336 ms  db started
-     336 ms  unit started
-    1339 ms  unit Passed []
+     572 ms  unit started
+    1575 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -171,7 +170,7 @@ async fn a_signal_ends_the_run_with_a_verdict_before_teardown() {
     let signals = [(Duration::from_millis(700), Signal::Terminate)];
     insta::assert_snapshot!(timeline(behaviours(), SERVICES, &signals).await, @"
     336 ms  db started
-    336 ms  unit started
+    572 ms  unit started
     700 ms  SIGTERM
     700 ms  aborted: the run was ended by SIGTERM
     700 ms  verdict: failed
@@ -187,8 +186,8 @@ async fn a_service_that_never_listens_is_given_up_at_its_deadline() {
     behaviours.insert("api", Behaviour::default());
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
        336 ms  db started
-       336 ms  unit started
-      1339 ms  unit Passed []
+       572 ms  unit started
+      1575 ms  unit Passed []
       1739 ms  db ready: postgres 5432
       1975 ms  migrate started
       2175 ms  migrate completed
@@ -360,4 +359,21 @@ services:
     1678 ms  teardown finished: 3 removed, 0 left
     1678 ms  exit code 0
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_at_the_root_of_a_container_are_an_error_and_not_a_copy_of_all_of_it() {
+    let compose = "
+services:
+  unit: { image: app, working_dir: /, x-envrun: { suite: { junit: '*.xml' } } }
+";
+    let behaviours = Behaviours::from([("unit", suite(PASSING, 0))]);
+    insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @r#"
+     336 ms  unit started
+    1336 ms  unit Failed ["the reports of suite `unit` could not be read: the globs begin at `/`, so the whole container would have to be read: let the suite write its reports into a directory of their own"]
+    1336 ms  verdict: failed
+    1336 ms  teardown started
+    1442 ms  teardown finished: 2 removed, 0 left
+    1442 ms  exit code 1
+    "#);
 }

@@ -39,6 +39,10 @@ pub struct Settings {
 /// First API version whose build endpoint takes BuildKit (Docker 18.09).
 const BUILDKIT_API: (u16, u16) = (1, 39);
 
+/// How much longer, in expected milliseconds, a chain has to be for others to give way to its
+/// start: about two starts, so that what gives way is still done before the longer chain.
+const GIVES_WAY: u64 = 500;
+
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -282,6 +286,9 @@ impl Dispatcher {
             if self.phase != Phase::Running {
                 return;
             }
+            if self.gives_way(step) {
+                continue;
+            }
             let is_start = matches!(self.plan.steps[step.0].action, Action::StartContainer(_));
             if !is_start
                 || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1)
@@ -289,6 +296,27 @@ impl Dispatcher {
                 self.begin_step(now, step);
             }
         }
+    }
+
+    /// Whether a step that loads the engine waits for the end of a start that is under way. An
+    /// engine takes about twice as long for two starts at once as for one, so what has time to
+    /// spare would delay the chain that the run's length depends on.
+    fn gives_way(&self, step: StepId) -> bool {
+        let step = &self.plan.steps[step.0];
+        let loads = matches!(
+            step.action,
+            Action::CreateContainer(_) | Action::StartContainer(_)
+        );
+        let mut under_way =
+            self.plan
+                .steps
+                .iter()
+                .zip(&self.progress)
+                .filter(|(other, progress)| {
+                    **progress == Progress::Running
+                        && matches!(other.action, Action::StartContainer(_))
+                });
+        loads && under_way.any(|(other, _)| other.chain >= step.chain.saturating_add(GIVES_WAY))
     }
 
     fn may_begin(&self, step: StepId) -> bool {
