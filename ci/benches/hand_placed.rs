@@ -1,10 +1,12 @@
-//! What `ci/bench` compares envrun with: the work of `scenarios/ci-pipeline`, for this one pipeline only, with each engine
-//! call placed by hand where it belongs on the critical path.
+//! What `ci/bench` compares envrun with: the work of `scenarios/ci-pipeline`, for this one pipeline
+//! only, with each engine call placed by hand where it belongs on the critical path.
 //!
-//! It does what an expert would who wanted this pipeline to be over as soon as can be: all containers exist before they are
-//! needed, the database is started first, readiness is asked every few milliseconds over the network, and everything is started the
-//! moment it may start. It knows what envrun has to find out (files, images, graph, ports), and it has no watchdog, no event log
-//! and no merged report. It must never be slower than it could be: where envrun overtakes it, it is to be improved.
+//! It does what an expert would who wanted this pipeline to be over as soon as can be: all
+//! containers exist before they are needed, the database is started first, readiness is asked every
+//! few milliseconds over the network, and everything is started the moment it may start. It knows
+//! what envrun has to find out (files, images, graph, ports), and it has no watchdog, no event log
+//! and no merged report. It must never be slower than it could be: where envrun overtakes it, it is
+//! to be improved.
 
 #![expect(
     clippy::print_stdout,
@@ -50,10 +52,12 @@ use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// Everything that a benchmark makes carries this label with the benchmark's id, so that `ci/bench` can remove it.
+/// Everything that a benchmark makes carries this label with the benchmark's id, so that `ci/bench`
+/// can remove it.
 const SESSION_LABEL: &str = "dev.envrun.bench";
 
-/// What belongs to one run of this program carries this one too, so that it can verify its own teardown.
+/// What belongs to one run of this program carries this one too, so that it can verify its own
+/// teardown.
 const RUN_LABEL: &str = "dev.envrun.bench.run";
 
 /// Pause between two questions to a server that is not ready.
@@ -154,7 +158,8 @@ enum Application {
     Build(PathBuf, String),
 }
 
-/// The same build that envrun does, by the same code, since only the placing of the calls is compared.
+/// The same build that envrun does, by the same code, since only the placing of the calls is
+/// compared.
 async fn build(
     name: &str,
     labels: BTreeMap<String, String>,
@@ -181,7 +186,8 @@ struct Hand {
     run: Uuid,
     out: PathBuf,
     postgres: String,
-    /// Held for reading by each creating call: a dropped call may still land, so teardown waits for all of them.
+    /// Held for reading by each creating call: a dropped call may still land, so teardown waits for
+    /// all of them.
     creating: Arc<RwLock<()>>,
     timeline: Mutex<String>,
 }
@@ -250,7 +256,8 @@ impl Hand {
             let image = postgres?.id.ok_or("the database's image has no id")?;
             let id = self.create("db", &image, &network).await?;
             let started = self.start("db", &id).await?;
-            // Only now the others: their creation would slow down the start that all else waits for.
+            // Only now the others: their creation would slow down the start that all else waits
+            // for.
             let _ = network_known.send(Some(network));
             self.database_ready(&id).await?;
             drop(started);
@@ -277,7 +284,8 @@ impl Hand {
 
         let migrated = self.start("migrate", &migrate).await?;
         self.exit("migrate", &migrate, migrated).await?;
-        // Two starts at once take the engine about twice as long as one, and only the API's is waited for by anybody else.
+        // Two starts at once take the engine about twice as long as one, and only the API's is
+        // waited for by anybody else.
         let served = self.start("api", &api).await?;
         let integration = tokio::spawn(Arc::clone(self).suite("integration", integration));
         self.api_ready(&api).await?;
@@ -347,8 +355,8 @@ impl Hand {
         Err(last.unwrap_or_else(|| "no subnet was tried".into()))
     }
 
-    /// The database's files get a volume with a name, since an anonymous one would be removed with its container, and
-    /// the network's removal would wait for that.
+    /// The database's files get a volume with a name, since an anonymous one would be removed with
+    /// its container, and the network's removal would wait for that.
     fn data(&self) -> Mount {
         Mount {
             typ: Some(MountType::VOLUME),
@@ -394,7 +402,8 @@ impl Hand {
         Ok(created.id)
     }
 
-    /// Attaches, so that no byte of the output is lost, and starts. The task returned ends with the output.
+    /// Attaches, so that no byte of the output is lost, and starts. The task returned ends with the
+    /// output.
     async fn start(&self, service: &str, id: &str) -> Fallible<JoinHandle<()>> {
         self.mark(&format!("{service} start asked for"));
         let options = AttachContainerOptionsBuilder::default()
@@ -432,7 +441,8 @@ impl Hand {
         Ok(address.parse()?)
     }
 
-    /// Ready is what envrun takes for it: sessions are accepted over the network, and the healthcheck passes.
+    /// Ready is what envrun takes for it: sessions are accepted over the network, and the
+    /// healthcheck passes.
     async fn database_ready(&self, id: &str) -> Fallible<()> {
         let address = SocketAddr::new(self.address(id).await?.into(), 5432);
         until(|| accepts_sessions(address)).await?;
@@ -513,7 +523,8 @@ impl Hand {
         Err(format!("{suite} has no report, or one that is no pass").into())
     }
 
-    /// Removes all containers at once, then all else at once, and verifies by listing, until nothing is left.
+    /// Removes all containers at once, then all else at once, and verifies by listing, until
+    /// nothing is left.
     async fn tear_down(&self) -> Fallible<()> {
         let _all_calls_are_over = self.creating.write().await;
         let mut left = Left {
@@ -590,8 +601,9 @@ struct Left {
     volumes: Vec<String>,
 }
 
-/// Command and environment of a service, as `compose.yaml` has them. The healthcheck is not among them: it is performed here,
-/// and the engine's own copy of it would only take time from the database.
+/// Command and environment of a service, as `compose.yaml` has them. The healthcheck is not among
+/// them: it is performed here, and the engine's own copy of it would only take time from the
+/// database.
 fn definition(service: &str) -> (Vec<String>, Vec<String>) {
     let suite = |name: &str| {
         format!(
@@ -627,7 +639,8 @@ async fn until<F: Future<Output = Fallible<bool>>>(ask: impl Fn() -> F) -> Falli
     Err(format!("not ready after {DEADLINE:?}").into())
 }
 
-/// Begins a session as a client would: anything but "cannot connect now" means that the server is there.
+/// Begins a session as a client would: anything but "cannot connect now" means that the server is
+/// there.
 async fn accepts_sessions(address: SocketAddr) -> Fallible<bool> {
     let mut stream = TcpStream::connect(address).await?;
     let mut message = 196_608_u32.to_be_bytes().to_vec();

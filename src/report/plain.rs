@@ -19,7 +19,11 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             suites,
         } => vec![
             format!("envrun {version}, project `{project}`, run {run}"),
-            format!("{} services, suites: {}", services.len(), names(suites)),
+            format!(
+                "{}, suites: {}",
+                count(services.len(), "service"),
+                names(suites)
+            ),
         ],
         Event::EngineFound {
             product,
@@ -168,6 +172,12 @@ fn tail(lines: &mut Vec<String>, service: &str, output: &[String]) {
             .iter()
             .map(|line| format!("{service} | {}", sanitise(line))),
     );
+}
+
+/// A number with its noun.
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 fn names(services: &[ServiceName]) -> String {

@@ -89,7 +89,8 @@ fn a_build_that_fails_gives_3_with_the_output_of_its_step() {
         .find(|case| case.result == "error")
         .expect("the failure of the build");
     assert!(case.text.contains("the compiler says no"), "{case:#?}");
-    // What failed is the build, and whoever reads the kind or the hint must not look for a registry.
+    // What failed is the build, and whoever reads the kind or the hint must not look for a
+    // registry.
     assert_ne!(case.kind, "ImageMissing", "{case:#?}");
     assert!(!case.text.contains("docker pull"), "{case:#?}");
 }

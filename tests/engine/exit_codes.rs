@@ -1,5 +1,5 @@
-//! The exit code says who is to blame: a suite (1), the user's files (2), the environment (3), the engine (4). Each of them leaves
-//! a `junit.xml` that says the same, unless nothing was begun.
+//! The exit code says who is to blame: a suite (1), the user's files (2), the environment (3), the
+//! engine (4). Each of them leaves a `junit.xml` that says the same, unless nothing was begun.
 
 use crate::harness::project::{UNTIL_OPEN, held_suite};
 use crate::harness::{Project, Run, image};
@@ -288,7 +288,8 @@ services:
 
 #[test]
 fn an_image_that_cannot_be_had_gives_3() {
-    // A registry on a port of this machine where nobody listens: the engine is refused at once, and nothing leaves the machine.
+    // A registry on a port of this machine where nobody listens: the engine is refused at once, and
+    // nothing leaves the machine.
     let project = Project::new(
         "
 services:
@@ -401,7 +402,8 @@ fn an_output_directory_that_cannot_be_written_gives_2_before_anything_starts() {
 
 #[test]
 fn a_suite_that_failed_outranks_an_environment_that_died() {
-    // The suite `early` fails for good before the service dies, and its verdict must survive the abort.
+    // The suite `early` fails for good before the service dies, and its verdict must survive the
+    // abort.
     let project = Project::new(&format!(
         "
 services:

@@ -1,9 +1,9 @@
-//! What envrun promises, asked of a real engine: each test runs the program on a project of its own and looks at the engine
-//! and at the reports.
+//! What envrun promises, asked of a real engine: each test runs the program on a project of its own
+//! and looks at the engine and at the reports.
 //!
-//! The tests are independent of each other and of other users of the engine: every project has a name that no other has,
-//! everything is looked for by the label of the run, and a guard removes what a failing test leaves. `ci/setup`
-//! makes the images that they use.
+//! The tests are independent of each other and of other users of the engine: every project has a
+//! name that no other has, everything is looked for by the label of the run, and a guard removes
+//! what a failing test leaves. `ci/setup` makes the images that they use.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,4 +25,5 @@ mod reports;
 mod scenario;
 mod signals;
 mod teardown;
+mod terminal;
 mod watchdog;

@@ -1,5 +1,5 @@
-//! What a run makes on the engine: labelled, named after the run, on small subnets of its own, and never under a name or a port that
-//! another run could want as well.
+//! What a run makes on the engine: labelled, named after the run, on small subnets of its own, and
+//! never under a name or a port that another run could want as well.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpStream};
@@ -42,7 +42,8 @@ volumes: {{ data: {{ name: another-global-name }} }}
     for resource in &all {
         assert!(resource.name.starts_with("envrun-"), "{resource:?}");
     }
-    // Whatever carries the label of the project carries that of the run: nothing of it is missed by either.
+    // Whatever carries the label of the project carries that of the run: nothing of it is missed by
+    // either.
     assert_eq!(project.engine.labelled(PROJECT_LABEL, &project.name), all);
     let container = project.engine.container(&id, "built");
     let labels = container.pointer("/Config/Labels").unwrap();
@@ -95,7 +96,8 @@ services:
     run.finish().assert_code(0);
 }
 
-/// Two services with everything that only one run at a time could have, if it were taken at its word.
+/// Two services with everything that only one run at a time could have, if it were taken at its
+/// word.
 fn greedy() -> Project {
     Project::new(&format!(
         "

@@ -1,4 +1,5 @@
-//! What waits for what: jobs for their end, suites for each other's success, and nobody for a service that nothing is known of.
+//! What waits for what: jobs for their end, suites for each other's success, and nobody for a
+//! service that nothing is known of.
 
 use crate::harness::project::{UNTIL_OPEN, held_suite};
 use crate::harness::{Project, image};

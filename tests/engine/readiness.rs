@@ -1,5 +1,6 @@
-//! Ready means ready: what depends on a service starts once the service really answers, and not at a guess. Suites and jobs here
-//! try once and never again, so they pass only if they were started in time.
+//! Ready means ready: what depends on a service starts once the service really answers, and not at
+//! a guess. Suites and jobs here try once and never again, so they pass only if they were started
+//! in time.
 
 use crate::harness::{Finished, Project, image};
 
@@ -22,8 +23,8 @@ time.sleep(float(sys.argv[1]))
 http.server.ThreadingHTTPServer(("", int(os.environ.get("PORT", "8000"))), Handler).serve_forever()
 "#;
 
-/// A project with the server above as `server`, which has these further lines, and a suite `checks` that depends on it and
-/// runs a script.
+/// A project with the server above as `server`, which has these further lines, and a suite `checks`
+/// that depends on it and runs a script.
 fn project(server: &str, arguments: &str, suite: &str) -> Project {
     let project = Project::new(&format!(
         "
@@ -180,8 +181,8 @@ services:
 
 #[test]
 fn a_database_is_ready_after_its_initialisation_and_not_during_it() {
-    // The healthcheck is the one that everybody writes, and it is wrong: the temporary server of the initialisation answers it
-    // over the unix socket.
+    // The healthcheck is the one that everybody writes, and it is wrong: the temporary server of
+    // the initialisation answers it over the unix socket.
     let project = Project::with_postgres(&format!(
         "
 services:

@@ -1,4 +1,5 @@
-//! What a run writes is complete and readable, whatever the containers say and however they call their files.
+//! What a run writes is complete and readable, whatever the containers say and however they call
+//! their files.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! A signal at any time: the verdict at once, the reports, and an engine without a trace within seconds. GitHub gives a cancelled
-//! job 7.5 s after SIGINT and 2.5 s after SIGTERM.
+//! A signal at any time: the verdict at once, the reports, and an engine without a trace within
+//! seconds. GitHub gives a cancelled job 7.5 s after SIGINT and 2.5 s after SIGTERM.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;

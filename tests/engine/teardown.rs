@@ -114,8 +114,8 @@ services:
     );
 }
 
-/// A container, a network and a volume that are not envrun's, although they look like it. They carry a label of the test and
-/// are removed by it.
+/// A container, a network and a volume that are not envrun's, although they look like it. They
+/// carry a label of the test and are removed by it.
 struct Foreign<'project> {
     project: &'project Project,
     value: String,
@@ -146,8 +146,8 @@ impl<'project> Foreign<'project> {
             let network = NetworkCreateRequest {
                 name: name.to_owned(),
                 labels: Some(labels.clone()),
-                // The pools of the engine are small, so it takes its addresses from the range for benchmarks
-                // (RFC 2544), anywhere in it, so that two tests do not meet.
+                // The pools of the engine are small, so it takes its addresses from the range for
+                // benchmarks (RFC 2544), anywhere in it, so that two tests do not meet.
                 ipam: Some(Ipam {
                     config: Some(vec![IpamConfig {
                         subnet: Some(subnet.clone()),

@@ -1,4 +1,5 @@
-//! Nobody has to survive for the engine to be clean: not envrun, not its process group, and with `gc` not even the watchdog.
+//! Nobody has to survive for the engine to be clean: not envrun, not its process group, and with
+//! `gc` not even the watchdog.
 
 use std::time::Duration;
 
@@ -80,8 +81,8 @@ fn sigkill_while_containers_are_created_leaves_nothing() {
     assert_reaped(run, &project);
 }
 
-/// Kills envrun while its first request of this kind is on the way, and lets the request arrive when envrun is dead and
-/// the watchdog has begun to look.
+/// Kills envrun while its first request of this kind is on the way, and lets the request arrive
+/// when envrun is dead and the watchdog has begun to look.
 #[track_caller]
 fn what_arrives_late_is_reaped(request: &'static str) {
     let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
@@ -94,7 +95,8 @@ fn what_arrives_late_is_reaped(request: &'static str) {
     engine.until_holding();
     run.signal(Signal::KILL);
     run.wait(Duration::from_secs(5));
-    // An empty listing proves nothing to the watchdog, which knows what was asked for, and looks again.
+    // An empty listing proves nothing to the watchdog, which knows what was asked for, and looks
+    // again.
     let before = engine.listings();
     wait::until(
         "a second look of the watchdog",

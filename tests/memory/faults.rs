@@ -232,7 +232,8 @@ async fn an_effect_beyond_the_limit_is_seen_by_these_tests() {
     assert_eq!(engine.everything().len(), 1);
 }
 
-/// Interrupted at every millisecond, so that the end of each call falls into each part of teardown once.
+/// Interrupted at every millisecond, so that the end of each call falls into each part of teardown
+/// once.
 #[tokio::test(start_paused = true)]
 async fn nothing_remains_whenever_the_run_is_interrupted() {
     let one = Behaviours::from([("unit", suite(PASSING, 0))]);

@@ -1,4 +1,5 @@
-//! The engine, asked directly: what there is of a run, and how it looks. Nothing here goes through envrun, which is under test.
+//! The engine, asked directly: what there is of a run, and how it looks. Nothing here goes through
+//! envrun, which is under test.
 
 use std::collections::HashMap;
 use std::sync::mpsc;
@@ -129,15 +130,16 @@ impl Engine {
         })
     }
 
-    /// Removes everything whose label has this value, for the guards of tests. Never panics: it runs while a panic may be
-    /// under way.
+    /// Removes everything whose label has this value, for the guards of tests. Never panics: it
+    /// runs while a panic may be under way.
     pub(crate) fn remove_labelled(&self, label: &str, value: &str) {
         for _ in 0..REMOVAL_ROUNDS {
             let left = self.labelled(label, value);
             if left.is_empty() {
                 return;
             }
-            // Containers come first in the order of kinds, so that nothing is in use when its turn comes.
+            // Containers come first in the order of kinds, so that nothing is in use when its turn
+            // comes.
             self.runtime.block_on(async {
                 for resource in &left {
                     remove(&self.docker, resource).await;
@@ -162,7 +164,8 @@ impl Engine {
                 return;
             };
             runtime.block_on(async {
-                // The engine repeats what happened since, so nothing is lost before the stream is open.
+                // The engine repeats what happened since, so nothing is lost before the stream is
+                // open.
                 let since = time::OffsetDateTime::now_utc().unix_timestamp().to_string();
                 let options = EventsOptionsBuilder::default()
                     .since(&since)

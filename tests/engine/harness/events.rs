@@ -55,7 +55,8 @@ impl Event {
     }
 }
 
-/// The events that a run has written so far. A line without its end is still being written and does not count.
+/// The events that a run has written so far. A line without its end is still being written and does
+/// not count.
 pub(crate) fn read(out: &Path) -> Vec<Event> {
     let Ok(text) = std::fs::read_to_string(out.join("events.jsonl")) else {
         return Vec::new();

@@ -1,4 +1,5 @@
-//! The images that the tests use. `ci/setup` makes them; a test fails with that word when one is missing.
+//! The images that the tests use. `ci/setup` makes them; a test fails with that word when one is
+//! missing.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,8 @@ pub(crate) fn pipeline() -> PathBuf {
     repository().join("scenarios/ci-pipeline")
 }
 
-/// The PostgreSQL image that the scenario uses: `POSTGRES_IMAGE` of the environment, of its `.env`, or the official one.
+/// The PostgreSQL image that the scenario uses: `POSTGRES_IMAGE` of the environment, of its `.env`,
+/// or the official one.
 pub(crate) fn postgres() -> String {
     let from_file = || {
         let text = std::fs::read_to_string(pipeline().join(".env")).ok()?;
@@ -30,8 +32,8 @@ pub(crate) fn postgres() -> String {
         .unwrap_or_else(|| "postgres:15".to_owned())
 }
 
-/// A `build:` for a service that needs Python. It is the application of the scenario, so all its layers come from the
-/// engine's cache once the scenario has been built.
+/// A `build:` for a service that needs Python. It is the application of the scenario, so all its
+/// layers come from the engine's cache once the scenario has been built.
 pub(crate) fn python() -> String {
     format!("build: {{ context: {} }}", pipeline().join("app").display())
 }

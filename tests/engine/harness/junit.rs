@@ -60,7 +60,8 @@ impl Report {
             }
         }
         assert_eq!(depth, 0, "junit.xml ends within an element");
-        // Readers drop the second of two cases with one name, whatever it says, and the second of two suites.
+        // Readers drop the second of two cases with one name, whatever it says, and the second of
+        // two suites.
         let mut names = BTreeSet::new();
         for case in report.cases.iter().filter(|case| case.suite == ENVIRONMENT) {
             assert!(names.insert(&case.name), "two cases `{}`", case.name);

@@ -1,5 +1,5 @@
-//! What the tests of this binary work with: the engine seen without envrun's help, a project in a temporary directory,
-//! a run of the program, and its reports.
+//! What the tests of this binary work with: the engine seen without envrun's help, a project in a
+//! temporary directory, a run of the program, and its reports.
 
 pub(crate) mod engine;
 pub(crate) mod events;

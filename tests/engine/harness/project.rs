@@ -1,4 +1,5 @@
-//! A project of one test: a Compose file in a temporary directory, with a name that no other test has.
+//! A project of one test: a Compose file in a temporary directory, with a name that no other test
+//! has.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,5 @@
-//! One run of `envrun run`: watched while it lives, judged when it has ended, and cleaned after whatever happens.
+//! One run of `envrun run`: watched while it lives, judged when it has ended, and cleaned after
+//! whatever happens.
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -12,7 +13,8 @@ use super::engine::{RUN_LABEL, Resource};
 use super::events::{self, Event};
 use super::{Project, junit, wait};
 
-/// A run may build images and wait for its turn at a busy engine. No test comes near this unless something hangs.
+/// A run may build images and wait for its turn at a busy engine. No test comes near this unless
+/// something hangs.
 const LONGEST_RUN: Duration = Duration::from_secs(120);
 
 /// A run that may still be going on.
@@ -34,7 +36,8 @@ impl<'project> Run<'project> {
         Self::with_own_stderr(project, command, out)
     }
 
-    /// The same for a command whose standard error is set already, so that nothing is known of what it says there.
+    /// The same for a command whose standard error is set already, so that nothing is known of what
+    /// it says there.
     pub(crate) fn with_own_stderr(
         project: &'project Project,
         mut command: Command,
@@ -45,7 +48,8 @@ impl<'project> Run<'project> {
         let child = command
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
-            // In a group of its own, a signal that a test sends to the group cannot reach the tests.
+            // In a group of its own, a signal that a test sends to the group cannot reach the
+            // tests.
             .process_group(0)
             .spawn()
             .unwrap();
@@ -148,7 +152,8 @@ impl<'project> Run<'project> {
         self.status.unwrap()
     }
 
-    /// Waits for the end and checks what holds for every run that ends by itself: it leaves nothing on the engine.
+    /// Waits for the end and checks what holds for every run that ends by itself: it leaves nothing
+    /// on the engine.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Finished<'project> {
         let status = self.wait(LONGEST_RUN);

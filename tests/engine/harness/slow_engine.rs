@@ -1,5 +1,5 @@
-//! The engine behind a socket of the test that holds back the requests that create something of one kind: what is created late, after
-//! whoever asked for it has gone, is otherwise a matter of luck.
+//! The engine behind a socket of the test that holds back the requests that create something of one
+//! kind: what is created late, after whoever asked for it has gone, is otherwise a matter of luck.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{Project, engine, wait};
 
-/// How many requests of that kind are held, how many were passed on, whether the gate is open, and how often somebody has
-/// listed containers.
+/// How many requests of that kind are held, how many were passed on, whether the gate is open, and
+/// how often somebody has listed containers.
 #[derive(Default)]
 struct Traffic {
     listings: usize,
@@ -26,7 +26,8 @@ pub(crate) struct SlowEngine {
 }
 
 impl SlowEngine {
-    /// Listens in the directory of the project, and holds back requests that begin like this: `POST /networks/create`.
+    /// Listens in the directory of the project, and holds back requests that begin like this: `POST
+    /// /networks/create`.
     pub(crate) fn holding(project: &Project, request: &'static str) -> Self {
         let path = project.path("engine.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -87,7 +88,8 @@ impl SlowEngine {
     }
 }
 
-/// Copies until the end of `from`. A client sends its next request after the answer to the last one, so each begins a piece.
+/// Copies until the end of `from`. A client sends its next request after the answer to the last
+/// one, so each begins a piece.
 fn forward(
     mut from: UnixStream,
     mut to: UnixStream,

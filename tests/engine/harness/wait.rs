@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two looks at a condition. Short enough not to be noticed beside what an engine takes for anything.
+/// Between two looks at a condition. Short enough not to be noticed beside what an engine takes for
+/// anything.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
 
 /// Looks until `condition` gives a value; panics with `what` once `deadline` has passed.
