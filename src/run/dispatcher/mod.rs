@@ -39,8 +39,8 @@ pub struct Settings {
 /// First API version whose build endpoint takes BuildKit (Docker 18.09).
 const BUILDKIT_API: (u16, u16) = (1, 39);
 
-/// How much longer, in expected milliseconds, a chain has to be for others to give way to its
-/// start: about two starts, so that what gives way is still done before the longer chain.
+/// How much longer, in expected milliseconds, a chain has to be for others to give way to it: about
+/// two starts, so that what gives way is still done before the longer chain.
 const GIVES_WAY: u64 = 500;
 
 /// Where a step stands.
@@ -298,25 +298,24 @@ impl Dispatcher {
         }
     }
 
-    /// Whether a step that loads the engine waits for the end of a start that is under way. An
-    /// engine takes about twice as long for two starts at once as for one, so what has time to
-    /// spare would delay the chain that the run's length depends on.
+    /// Whether a step that loads the engine waits for one that is under way. An engine takes about
+    /// twice as long for two creations or starts at once as for one, so what has time to spare
+    /// would delay the chain that the run's length depends on.
     fn gives_way(&self, step: StepId) -> bool {
+        let loads = |action: &Action| {
+            matches!(
+                action,
+                Action::CreateContainer(_) | Action::StartContainer(_)
+            )
+        };
         let step = &self.plan.steps[step.0];
-        let loads = matches!(
-            step.action,
-            Action::CreateContainer(_) | Action::StartContainer(_)
-        );
-        let mut under_way =
-            self.plan
-                .steps
-                .iter()
-                .zip(&self.progress)
-                .filter(|(other, progress)| {
-                    **progress == Progress::Running
-                        && matches!(other.action, Action::StartContainer(_))
-                });
-        loads && under_way.any(|(other, _)| other.chain >= step.chain.saturating_add(GIVES_WAY))
+        let mut under_way = self.plan.steps.iter().zip(&self.progress);
+        loads(&step.action)
+            && under_way.any(|(other, progress)| {
+                *progress == Progress::Running
+                    && loads(&other.action)
+                    && other.chain >= step.chain.saturating_add(GIVES_WAY)
+            })
     }
 
     fn may_begin(&self, step: StepId) -> bool {
