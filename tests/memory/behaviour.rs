@@ -40,8 +40,8 @@ async fn timeline(behaviours: Behaviours, compose: &str, signals: &[(Duration, S
 async fn everything_starts_the_moment_that_it_may() {
     insta::assert_snapshot!(timeline(behaviours(), SERVICES, &[]).await, @"
      336 ms  db started
-     572 ms  unit started
-    1575 ms  unit Passed []
+     593 ms  unit started
+    1596 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -85,8 +85,8 @@ async fn a_service_that_dies_while_suites_run_ends_the_run() {
     behaviours.insert("api", dying);
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
      336 ms  db started
-     572 ms  unit started
-    1575 ms  unit Passed []
+     593 ms  unit started
+    1596 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -108,8 +108,8 @@ async fn a_failing_job_ends_the_run_and_its_suites_never_start() {
     behaviours.insert("migrate", Behaviour::exits(Duration::from_millis(200), 3));
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
      336 ms  db started
-     572 ms  unit started
-    1575 ms  unit Passed []
+     593 ms  unit started
+    1596 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate exited with code 3
@@ -127,8 +127,8 @@ async fn a_failing_suite_does_not_stop_the_others() {
     behaviours.insert("unit", suite(FAILING, 1));
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
      336 ms  db started
-     572 ms  unit started
-    1575 ms  unit Failed []
+     593 ms  unit started
+    1596 ms  unit Failed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -149,8 +149,8 @@ async fn a_suite_beyond_its_limit_is_killed_and_has_failed() {
     behaviours.insert("e2e", Behaviour::default());
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @r#"
      336 ms  db started
-     572 ms  unit started
-    1575 ms  unit Passed []
+     593 ms  unit started
+    1596 ms  unit Passed []
     1739 ms  db ready: postgres 5432
     1975 ms  migrate started
     2175 ms  migrate completed
@@ -170,7 +170,7 @@ async fn a_signal_ends_the_run_with_a_verdict_before_teardown() {
     let signals = [(Duration::from_millis(700), Signal::Terminate)];
     insta::assert_snapshot!(timeline(behaviours(), SERVICES, &signals).await, @"
     336 ms  db started
-    572 ms  unit started
+    593 ms  unit started
     700 ms  SIGTERM
     700 ms  aborted: the run was ended by SIGTERM
     700 ms  verdict: failed
@@ -186,8 +186,8 @@ async fn a_service_that_never_listens_is_given_up_at_its_deadline() {
     behaviours.insert("api", Behaviour::default());
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
        336 ms  db started
-       572 ms  unit started
-      1575 ms  unit Passed []
+       593 ms  unit started
+      1596 ms  unit Passed []
       1739 ms  db ready: postgres 5432
       1975 ms  migrate started
       2175 ms  migrate completed
@@ -352,12 +352,12 @@ services:
     insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @"
      336 ms  worker started
      336 ms  worker ready: nothing to probe: no healthcheck, no port
-     572 ms  unit started
-    1572 ms  unit Passed []
-    1572 ms  verdict: passed
-    1572 ms  teardown started
-    1678 ms  teardown finished: 3 removed, 0 left
-    1678 ms  exit code 0
+     579 ms  unit started
+    1579 ms  unit Passed []
+    1579 ms  verdict: passed
+    1579 ms  teardown started
+    1685 ms  teardown finished: 3 removed, 0 left
+    1685 ms  exit code 0
     ");
 }
 
