@@ -6,23 +6,15 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::engine::Exit;
 use crate::exit_code::Signal;
 use crate::name::{RunId, ServiceName};
-use crate::outcome::{Failure, SuiteResult, TeardownReport};
+use crate::outcome::{Failure, SuiteResult, TeardownReport, milliseconds};
 
 /// Version of the event format; raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// Serialises a duration as whole milliseconds.
-pub(crate) fn milliseconds<S: Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::engine::{Exit, Resource};
 use crate::exit_code::{ExitCode, Signal};
@@ -169,7 +169,7 @@ pub struct TeardownReport {
     /// Still there, or of unknown state, with the reason.
     pub left: Vec<Leftover>,
     /// From the verdict to the last verifying listing.
-    #[serde(rename = "duration_ms", serialize_with = "crate::event::milliseconds")]
+    #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,
 }
 
@@ -180,4 +180,12 @@ pub struct Leftover {
     pub resource: Resource,
     /// Why it could not be removed.
     pub reason: String,
+}
+
+/// Serialises a duration as whole milliseconds.
+pub(crate) fn milliseconds<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

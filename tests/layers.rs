@@ -16,10 +16,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("config", &["name"]),
         ("engine", &["name", "clock", "probe"]),
         ("probe", &["clock"]),
-        (
-            "outcome",
-            &["engine", "exit_code", "junit", "name", "event"],
-        ),
+        ("outcome", &["engine", "exit_code", "junit", "name"]),
         ("event", &["engine", "exit_code", "name", "outcome"]),
         ("plan", &["config::model", "engine", "name", "probe"]),
         (
