@@ -151,7 +151,6 @@ fn image() -> ImageFacts {
         exposed_tcp: Vec::new(),
         volumes: Vec::new(),
         environment: Vec::new(),
-        working_dir: String::new(),
         healthcheck: None,
     }
 }

@@ -123,8 +123,6 @@ pub struct ImageFacts {
     pub volumes: Vec<String>,
     /// `ENV`, as `NAME=value`.
     pub environment: Vec<String>,
-    /// `WORKDIR`; empty means `/`.
-    pub working_dir: String,
     /// `HEALTHCHECK`, if any.
     pub healthcheck: Option<ImageHealthcheck>,
 }

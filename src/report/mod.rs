@@ -13,7 +13,6 @@ mod progress;
 mod table;
 mod terminal;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -66,12 +65,6 @@ impl Reporters {
             terminal,
             directory,
         })
-    }
-
-    /// Where the reports are.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     /// Waits until the terminal has shown everything, or does not take any more.

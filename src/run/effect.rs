@@ -137,12 +137,7 @@ pub enum Effect {
         container: ContainerId,
     },
     /// Kill a container and leave its remains.
-    Kill {
-        /// Its service.
-        service: ServiceName,
-        /// The container.
-        container: ContainerId,
-    },
+    Kill(ContainerId),
     /// Read the report files of a suite from its container.
     Collect {
         /// The suite.
@@ -165,10 +160,7 @@ pub enum Effect {
     /// Leave at once, without waiting for teardown.
     GiveUp,
     /// The run is over.
-    Finish {
-        /// Since the start of the run.
-        after: Duration,
-    },
+    Finish,
 }
 
 /// The work of a step.

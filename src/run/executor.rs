@@ -102,10 +102,7 @@ impl Executor {
                 let drained = self.drained.remove(&service);
                 self.spawn(watch(Arc::clone(&self.shared), service, container, drained).boxed());
             }
-            Effect::Kill {
-                service: _,
-                container,
-            } => {
+            Effect::Kill(container) => {
                 let engine = Arc::clone(&self.shared.engine);
                 // The end of the container is what counts; a kill that fails finds it ended or
                 // gone.
@@ -165,7 +162,7 @@ impl Executor {
                     shared.send(Input::TornDown(report));
                 });
             }
-            Effect::GiveUp | Effect::Finish { .. } => return Flow::Over,
+            Effect::GiveUp | Effect::Finish => return Flow::Over,
         }
         Flow::On
     }

@@ -6,7 +6,7 @@
 //! It starts nothing and asks the engine nothing until then.
 
 use std::io::{BufRead, BufReader, Read as _, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use super::ledger::{IntentSink, Record};
@@ -48,11 +48,10 @@ pub enum WatchdogError {
     Ended,
 }
 
-/// The run's end of the pipe.
+/// The run's end of the pipe. The process behind it is never waited for: it outlives this one when
+/// it has to.
 #[derive(Debug)]
 pub struct Watchdog {
-    /// Kept so that the process can be told apart in tests; never waited for.
-    child: Child,
     pipe: Mutex<ChildStdin>,
 }
 
@@ -86,17 +85,10 @@ impl Watchdog {
             .map(|mut stdout| stdout.read_exact(&mut ready));
         match (child.stdin.take(), detached) {
             (Some(pipe), Some(Ok(()))) => Ok(Self {
-                child,
                 pipe: Mutex::new(pipe),
             }),
             _ => Err(WatchdogError::Ended),
         }
-    }
-
-    /// Process id of the watchdog.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 }
 

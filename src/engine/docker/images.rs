@@ -57,7 +57,6 @@ pub(super) async fn inspect(
         exposed_tcp,
         volumes,
         environment: config.env.unwrap_or_default(),
-        working_dir: config.working_dir.unwrap_or_default(),
         healthcheck: config.healthcheck.map(|check| ImageHealthcheck {
             test: check.test.unwrap_or_default(),
             interval: nanoseconds(check.interval),

@@ -48,12 +48,6 @@ impl DockerEngine {
             endpoint,
         })
     }
-
-    /// The address, for messages.
-    #[must_use]
-    pub fn address(&self) -> String {
-        self.endpoint.to_string()
-    }
 }
 
 /// A filter by the label of a run.

@@ -114,7 +114,6 @@ impl State {
                 .iter()
                 .map(|variable| (*variable).to_owned())
                 .collect(),
-            working_dir: "/app".to_owned(),
             healthcheck: None,
         })
     }

@@ -142,7 +142,7 @@ impl Dispatcher {
                 return std::mem::take(&mut self.effects);
             }
             Input::Signal(signal) => self.signal(now, signal),
-            Input::TornDown(report) => self.torn_down(now, report),
+            Input::TornDown(report) => self.torn_down(report),
             Input::ReportProblems(problems) => self.outcome.report_problems = problems,
             // Once the verdict is out, nothing that still comes in can change it.
             _ if self.phase != Phase::Running => {}
@@ -423,10 +423,7 @@ impl Dispatcher {
                     && let Some(container) = state.container.clone()
                 {
                     state.timed_out = true;
-                    self.effect(Effect::Kill {
-                        service: name,
-                        container,
-                    });
+                    self.effect(Effect::Kill(container));
                 }
             }
         }
@@ -476,7 +473,7 @@ impl Dispatcher {
         self.abort(now, failure);
     }
 
-    fn torn_down(&mut self, now: Duration, report: crate::outcome::TeardownReport) {
+    fn torn_down(&mut self, report: crate::outcome::TeardownReport) {
         if self.phase == Phase::Finished {
             return;
         }
@@ -484,6 +481,6 @@ impl Dispatcher {
         self.outcome.teardown = Some(report.clone());
         self.report(Event::TeardownFinished { report });
         self.effect(Effect::WriteReports);
-        self.effect(Effect::Finish { after: now });
+        self.effect(Effect::Finish);
     }
 }
