@@ -21,7 +21,7 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             format!("envrun {version}, project `{project}`, run {run}"),
             format!(
                 "{}, suites: {}",
-                count(services.len(), "service"),
+                count(services.len() as u64, "service"),
                 names(suites)
             ),
         ],
@@ -58,8 +58,9 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             attempts,
         } if *attempts > 0 => {
             vec![format!(
-                "{service}: ready {} after its start ({by}, {attempts} attempts)",
-                seconds(*after)
+                "{service}: ready {} after its start ({by}, {})",
+                seconds(*after),
+                count(u64::from(*attempts), "attempt")
             )]
         }
         Event::ServiceReady { service, by, .. } => vec![format!("{service}: ready ({by})")],
@@ -82,7 +83,7 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             ..
         } => {
             let verdict = match result {
-                SuiteResult::Passed => format!("passed, {tests} tests"),
+                SuiteResult::Passed => format!("passed, {}", count(*tests, "test")),
                 SuiteResult::Failed => format!("FAILED, {failures} of {tests} tests failed"),
                 SuiteResult::NotRun => "not run".to_owned(),
             };
@@ -175,7 +176,7 @@ fn tail(lines: &mut Vec<String>, service: &str, output: &[String]) {
 }
 
 /// A number with its noun.
-fn count(number: usize, noun: &str) -> String {
+fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
