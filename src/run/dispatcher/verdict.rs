@@ -145,19 +145,7 @@ pub(super) fn judge_suite(
 
 /// Suites that wait for the success of a suite that has failed will never run.
 pub(super) fn skip_unreachable_suites(dispatcher: &mut Dispatcher) {
-    let waiting: Vec<ServiceName> = dispatcher
-        .plan
-        .suites()
-        .map(|planned| planned.service.name.clone())
-        .filter(|name| {
-            !dispatcher
-                .outcome
-                .suites
-                .iter()
-                .any(|suite| suite.name == *name)
-        })
-        .collect();
-    for name in waiting {
+    for name in unjudged(dispatcher) {
         let never = dispatcher
             .step_of(&Action::StartContainer(name.clone()))
             .is_some_and(|step| dispatcher.can_never_begin(step));
