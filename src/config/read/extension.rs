@@ -45,6 +45,11 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
     if let Some(entry) = map.entry("suite") {
         extension.suite = read_suite(context, &entry.value);
     }
+    // A suite is waited for until it ends, so its readiness would be asked for by nobody.
+    if let Some(node) = map.get("ready").filter(|_| extension.suite.is_some()) {
+        let help = "a suite is waited for until it ends; its limit is `suite.timeout`";
+        context.warn(&node.place, "`ready` has no effect on a suite", Some(help));
+    }
     extension
 }
 

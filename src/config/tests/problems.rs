@@ -472,3 +472,28 @@ fn colour_and_width_are_only_looks() {
     2 errors
     ");
 }
+
+#[test]
+fn readiness_of_a_suite_is_asked_for_by_nobody() {
+    insta::assert_snapshot!(show("
+services:
+  tests: { image: i, x-envrun: { suite: true, ready: { tcp: 80 } } }
+"), @"
+    project demo in /PARENT/demo
+    suite tests
+      image i
+      on default
+      ready tcp 80 deadline None
+      suite junit [] timeout None
+    network default
+
+      ⚠ `ready` has no effect on a suite
+       ╭─[compose.yaml:3:54]
+     3 │   tests: { image: i, x-envrun: { suite: true, ready: { tcp: 80 } } }
+       ·                                                      ───────────
+       ╰────
+      help: a suite is waited for until it ends; its limit is `suite.timeout`
+
+    1 warning
+    ");
+}
