@@ -1,6 +1,7 @@
 //! The command line: one file a command. The wiring of engine, reporters and watchdog happens here
 //! and nowhere else.
 
+mod config;
 mod gc;
 mod plan;
 mod project;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Bring up the environment, run its suites, write the reports, tear everything down
     Run(run::Arguments),
+    /// Print the resolved model, as `docker compose config` does
+    Config(config::Arguments),
     /// Print every step that `run` would take, and why, without doing anything
     Plan(plan::Arguments),
     /// Remove what a run has left behind
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         // The watchdog comes first and without a runtime: it has to stay small for as long as the
         // run takes.
         Command::Watchdog(arguments) => watchdog::watchdog(&arguments),
+        Command::Config(arguments) => config::config(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Gc(arguments) => block_on(gc::gc(arguments)),

@@ -1,4 +1,4 @@
-//! What `run` and `plan` have in common: which project, which suites.
+//! What the commands have in common: which project, which suites.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -6,27 +6,77 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::complain;
-use crate::config::{self, Problems, Request};
+use crate::config::{self, Problem, Problems, Request, Severity};
 use crate::exit_code::ExitCode;
 use crate::name::RunId;
 use crate::plan::{Plan, Selection};
 
-/// Which project, and which of its suites.
+/// Which project.
 #[derive(Debug, Args)]
-pub(super) struct ProjectArguments {
+pub(super) struct FileArguments {
     /// Directory of the project
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// Compose file; give it several times to merge. Without it `compose.yaml` of the directory is
-    /// used
+    /// Compose file, `-` for standard input; give it several times to merge. Without it
+    /// `compose.yaml` of the directory is used
     #[arg(short, long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Name of the project, instead of `name:` in the file
     #[arg(short, long, value_name = "NAME")]
     project_name: Option<String>,
+    /// Directory that relative paths are under, instead of that of the first file
+    #[arg(long, value_name = "DIR")]
+    project_directory: Option<PathBuf>,
     /// Profile whose services take part; give it several times for several
     #[arg(long = "profile", value_name = "NAME")]
     profiles: Vec<String>,
+    /// File with variables, instead of `.env`; of several, the later one wins
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+    /// Take warnings about the files as errors
+    #[arg(long)]
+    strict: bool,
+}
+
+impl FileArguments {
+    /// What is asked of the configuration.
+    pub(super) fn request(&self) -> Request {
+        Request {
+            directory: self.directory.clone(),
+            files: self.files.clone(),
+            profiles: self.profiles.clone(),
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            project_name: self.project_name.clone(),
+            env_files: self.env_files.clone(),
+            project_directory: self.project_directory.clone(),
+        }
+    }
+
+    /// Hands on the warnings; with `--strict` they are errors, which have been printed when this
+    /// fails.
+    pub(super) fn judge(&self, warnings: Vec<Problem>) -> Result<Problems, ExitCode> {
+        if !self.strict || warnings.is_empty() {
+            return Ok(Problems::from(warnings));
+        }
+        let errors = warnings.into_iter().map(|problem| Problem {
+            severity: Severity::Error,
+            ..problem
+        });
+        show(&Problems::from(errors.collect::<Vec<_>>()));
+        complain("warnings are errors with `--strict`");
+        Err(ExitCode::Usage)
+    }
+}
+
+/// Which project, and which of its suites.
+#[derive(Debug, Args)]
+pub(super) struct ProjectArguments {
+    #[command(flatten)]
+    files: FileArguments,
     /// Run only this suite and what it needs; give it several times for several
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
@@ -38,19 +88,11 @@ pub(super) struct ProjectArguments {
 /// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has
 /// been printed when this fails.
 pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Problems), ExitCode> {
-    let request = Request {
-        directory: arguments.directory.clone(),
-        files: arguments.files.clone(),
-        profiles: arguments.profiles.clone(),
-        environment: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        project_name: arguments.project_name.clone(),
-    };
-    let loaded = config::load(&request).map_err(|problems| {
+    let loaded = config::load(&arguments.files.request()).map_err(|problems| {
         show(&problems);
         ExitCode::Usage
     })?;
+    let warnings = arguments.files.judge(loaded.warnings)?;
     let selection = Selection {
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
@@ -59,7 +101,7 @@ pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Pr
         complain(&error.to_string());
         ExitCode::Usage
     })?;
-    Ok((plan, Problems::from(loaded.warnings)))
+    Ok((plan, warnings))
 }
 
 /// Prints problems with their places, if there are any.

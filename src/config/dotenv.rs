@@ -39,11 +39,27 @@ pub fn parse<'a>(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<&'a str>,
 ) -> Result<Dotenv, Vec<DotenvError>> {
+    parse_after(text, BTreeMap::new(), lookup)
+}
+
+/// Reads a file that comes after others: what they say is known in its values, and is replaced by
+/// what it says itself.
+///
+/// # Errors
+/// All lines that are wrong.
+pub fn parse_after<'a>(
+    text: &str,
+    earlier: BTreeMap<String, String>,
+    lookup: &dyn Fn(&str) -> Option<&'a str>,
+) -> Result<Dotenv, Vec<DotenvError>> {
     let mut reader = Reader {
         text,
         at: 0,
         lookup,
-        found: Dotenv::default(),
+        found: Dotenv {
+            variables: earlier,
+            unset: Vec::new(),
+        },
         errors: Vec::new(),
     };
     reader.run();
@@ -51,6 +67,46 @@ pub fn parse<'a>(
         Ok(reader.found)
     } else {
         Err(reader.errors)
+    }
+}
+
+/// Reads a file of the `raw` format, which is that of `docker run --env-file`: everything after the
+/// first `=` is the value, whatever it holds. `#` at the start of a line makes it a comment.
+///
+/// # Errors
+/// All lines that are wrong.
+pub fn parse_raw<'a>(
+    text: &str,
+    mut earlier: BTreeMap<String, String>,
+    lookup: &dyn Fn(&str) -> Option<&'a str>,
+) -> Result<BTreeMap<String, String>, Vec<DotenvError>> {
+    let mut errors = Vec::new();
+    let mut start = 0;
+    for full in text.split_inclusive('\n') {
+        let range = start..start + full.trim_end_matches(['\n', '\r']).len();
+        start += full.len();
+        let line = full.strip_suffix('\n').unwrap_or(full);
+        let line = line.strip_suffix('\r').unwrap_or(line).trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (key, value) = match line.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (line, None),
+        };
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            let message = "expected the name of a variable, without spaces".to_owned();
+            errors.push(DotenvError { message, range });
+            continue;
+        }
+        if let Some(value) = value.or_else(|| lookup(key)) {
+            earlier.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    if errors.is_empty() {
+        Ok(earlier)
+    } else {
+        Err(errors)
     }
 }
 
@@ -154,10 +210,7 @@ impl Reader<'_, '_, '_> {
         }
         self.skip_while(is_blank);
         let value = self.value()?;
-        // Compose skips names that no shell could hold.
-        if !key.starts_with(|c: char| c.is_ascii_digit()) {
-            self.found.variables.insert(key, value);
-        }
+        self.found.variables.insert(key, value);
         Ok(())
     }
 
@@ -329,20 +382,21 @@ mod tests {
             "CR=v\r\n",
             "LAST=$GONE",
         )), @r#"
-    CR="v"
-    DOUBLE="a\ta b $x \"q\" \\041"
-    EMPTY=""
-    EXPORTED="x"
-    HASH="a#b"
-    HOST="outside"
-    LAST=""
-    MULTI="one\ntwo"
-    PLAIN="a b"
-    SINGLE="a $PLAIN \\n"
-    USES="outside-a b-d"
-    YAML="y"
-    unset GONE @222..227
-    "#);
+        1DIGIT="x"
+        CR="v"
+        DOUBLE="a\ta b $x \"q\" \\041"
+        EMPTY=""
+        EXPORTED="x"
+        HASH="a#b"
+        HOST="outside"
+        LAST=""
+        MULTI="one\ntwo"
+        PLAIN="a b"
+        SINGLE="a $PLAIN \\n"
+        USES="outside-a b-d"
+        YAML="y"
+        unset GONE @222..227
+        "#);
     }
 
     #[test]

@@ -81,6 +81,41 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
+/// Writes a duration as Go does it: `1m30s`, `1.5s`, `100ms`.
+#[must_use]
+pub fn print(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
+    let fraction = |unit: u128, name: &str| {
+        let rest = format!("{:0width$}", nanos % unit, width = unit.ilog10() as usize);
+        let rest = rest.trim_end_matches('0');
+        let point = if rest.is_empty() || unit == 1 {
+            ""
+        } else {
+            "."
+        };
+        let rest = if unit == 1 { "" } else { rest };
+        format!("{}{point}{rest}{name}", nanos / unit)
+    };
+    match nanos {
+        0..1_000 => fraction(1, "ns"),
+        1_000..1_000_000 => fraction(1_000, "µs"),
+        1_000_000..1_000_000_000 => fraction(1_000_000, "ms"),
+        _ => {
+            let seconds = duration.as_secs();
+            let rest = Duration::new(seconds % 60, duration.subsec_nanos());
+            let rest = format!("{}s", rest.as_secs_f64());
+            match (seconds / 3_600, seconds / 60 % 60) {
+                (0, 0) => rest,
+                (0, minutes) => format!("{minutes}m{rest}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{rest}"),
+            }
+        }
+    }
+}
+
 fn split_digits(text: &str) -> (&str, &str) {
     let end = text
         .find(|character: char| !character.is_ascii_digit())
@@ -113,6 +148,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn prints_as_go_does() {
+        for (text, printed) in [
+            ("0", "0s"),
+            ("90s", "1m30s"),
+            ("1h", "1h0m0s"),
+            ("1d", "24h0m0s"),
+            ("1.5s", "1.5s"),
+            ("100ms", "100ms"),
+            ("1500us", "1.5ms"),
+            ("10us", "10µs"),
+            ("7ns", "7ns"),
+            ("1h2m3.004s", "1h2m3.004s"),
+            ("59.999999999s", "59.999999999s"),
+        ] {
+            assert_eq!(print(parse(text).unwrap()), printed, "{text}");
+        }
+    }
 
     #[test]
     fn reads_what_go_reads() {

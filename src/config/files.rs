@@ -14,6 +14,9 @@ use super::source::Source;
 /// Largest file that is read, in bytes.
 pub(super) const MAX_FILE_SIZE: u64 = 4 << 20;
 
+/// What stands for standard input in place of a file.
+const STANDARD_INPUT: &str = "-";
+
 /// Names under which Compose looks for a file, first one first.
 pub(super) const FILE_NAMES: [&str; 4] = [
     "compose.yaml",
@@ -102,6 +105,10 @@ pub(super) fn clean_path(path: &Path) -> PathBuf {
 /// Reads a file as UTF-8 text; a byte order mark is removed.
 pub(super) fn read(path: &Path, shown: &str, order: usize) -> Result<Arc<Source>, Problem> {
     let fail = |what: String| Problem::error(format!("cannot read `{shown}`: {what}"));
+    if shown == STANDARD_INPUT {
+        return decode(read_limited(std::io::stdin(), &fail)?, &fail)
+            .map(|text| Source::new("standard input", text, order));
+    }
     // Opening a named pipe would wait for a writer, so the kind is asked first.
     let metadata = std::fs::metadata(path).map_err(|error| fail(reason(&error)))?;
     if metadata.is_dir() {
@@ -112,19 +119,34 @@ pub(super) fn read(path: &Path, shown: &str, order: usize) -> Result<Arc<Source>
     if !metadata.is_file() {
         return Err(fail("it is not a regular file".to_owned()));
     }
-    let too_large = || fail(format!("it is larger than {} MiB", MAX_FILE_SIZE >> 20));
     if metadata.len() > MAX_FILE_SIZE {
-        return Err(too_large());
+        return Err(too_large(&fail));
     }
     let file = File::open(path).map_err(|error| fail(reason(&error)))?;
+    let text = decode(read_limited(file, &fail)?, &fail)?;
+    Ok(Source::new(shown, text, order))
+}
+
+/// Reads everything, up to the limit. A file may grow between the question for its size and the
+/// reading.
+fn read_limited(from: impl Read, fail: &dyn Fn(String) -> Problem) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
-    // The file may grow between the question and the reading.
-    file.take(MAX_FILE_SIZE + 1)
+    from.take(MAX_FILE_SIZE + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| fail(reason(&error)))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_SIZE) {
-        return Err(too_large());
+        return Err(too_large(fail));
     }
+    Ok(bytes)
+}
+
+fn too_large(fail: &dyn Fn(String) -> Problem) -> Problem {
+    fail(format!("it is larger than {} MiB", MAX_FILE_SIZE >> 20))
+}
+
+/// The text of a file in UTF-8, or in UTF-16 with a byte order mark.
+fn decode(bytes: Vec<u8>, fail: &dyn Fn(String) -> Problem) -> Result<String, Problem> {
+    let bytes = from_utf16(&bytes).map(String::into_bytes).unwrap_or(bytes);
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error
@@ -137,11 +159,26 @@ pub(super) fn read(path: &Path, shown: &str, order: usize) -> Result<Arc<Source>
         fail(format!("it is not utf-8 text, first at line {line}"))
             .help("save the file as utf-8 without a byte order mark of another encoding")
     })?;
-    let text = text
+    Ok(text
         .strip_prefix('\u{feff}')
         .map(str::to_owned)
-        .unwrap_or(text);
-    Ok(Source::new(shown, text, order))
+        .unwrap_or(text))
+}
+
+/// The text of a file that says by its byte order mark that it is UTF-16.
+fn from_utf16(bytes: &[u8]) -> Option<String> {
+    let (is_little, rest) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (true, rest),
+        [0xfe, 0xff, rest @ ..] => (false, rest),
+        _ => return None,
+    };
+    let (pairs, odd) = rest.as_chunks::<2>();
+    let unit = |pair: &[u8; 2]| match is_little {
+        true => u16::from_le_bytes(*pair),
+        false => u16::from_be_bytes(*pair),
+    };
+    let units: Vec<u16> = pairs.iter().map(unit).collect();
+    String::from_utf16(&units).ok().filter(|_| odd.is_empty())
 }
 
 fn reason(error: &std::io::Error) -> String {

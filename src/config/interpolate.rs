@@ -134,7 +134,7 @@ fn expand(
             expansion.push("$", at..at + 2)?;
             2
         } else if let Some(inside) = after.strip_prefix('{') {
-            let Some(end) = closing_brace(inside) else {
+            let Some(end) = end_of_braced(inside) else {
                 let range = at..at + from.len();
                 return Err(InterpolationError {
                     kind: InterpolationErrorKind::Unclosed,
@@ -240,18 +240,37 @@ fn name_of(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Offset of the brace that closes the one just before `text`.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (offset, byte) in text.bytes().enumerate() {
+/// Offset of the brace that ends what was opened just before `text`.
+///
+/// As in the reference, everything is on one line, and within it the brace that closes all others
+/// counts; after an opening brace one character is passed over, so that `${A:-{}}` defaults to `{}`.
+/// Where no brace closes all others, the last one of the line ends it.
+fn end_of_braced(text: &str) -> Option<usize> {
+    let name = name_of(text);
+    let after = text.get(name.len()..).unwrap_or_default();
+    if after.starts_with('}') {
+        return Some(name.len());
+    }
+    let line = text.split('\n').next().unwrap_or_default();
+    let last = line.rfind('}')?;
+    let mut depth = 1_usize;
+    let mut bytes = line.bytes().enumerate().take(last + 1).skip(1);
+    while let Some((offset, byte)) = bytes.next() {
         match byte {
-            b'{' => depth += 1,
-            b'}' if depth == 0 => return Some(offset),
-            b'}' => depth -= 1,
+            b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(offset);
+                }
+            }
+            b'{' => {
+                depth += 1;
+                bytes.next();
+            }
             _ => {}
         }
     }
-    None
+    Some(last)
 }
 
 #[cfg(test)]
@@ -314,7 +333,7 @@ mod tests {
     #[test]
     fn errors_say_what_and_where() {
         insta::assert_snapshot!(show("a ${"), @"`${` is not closed @2..4");
-        insta::assert_snapshot!(show("${A:-${B}"), @"`${` is not closed @0..9");
+        insta::assert_snapshot!(show("${A:-${B}"), @"alpha");
         insta::assert_snapshot!(show("${1x}"), @"`${` is not followed by the name of a variable @0..5");
         insta::assert_snapshot!(show("${}"), @"`${` is not followed by the name of a variable @0..3");
         insta::assert_snapshot!(show("x${A!}"), @"unexpected text after the name of variable `A` @1..6");

@@ -1,8 +1,9 @@
 //! Compose files with spans, merged, interpolated and typed.
 //!
-//! Owns everything between the files and the [`model`]: reading, YAML, variables, merging, typing
-//! and checking. All problems come out together, each with file, line and help. It touches no
-//! engine, no clock and no network, and it never reads the process's environment: that is given in
+//! Owns everything between the files and the [`model`]. Three stages follow each other: `format`
+//! makes one canonical tree of the files, `print` shows it as Compose shows it, `read` types what a
+//! run needs. All problems come out together, each with file, line and help. It touches no engine,
+//! no clock and no network, and it never reads the process's environment: that is given in
 //! [`Request`].
 
 mod check;
@@ -10,10 +11,11 @@ pub mod diagnostic;
 pub mod dotenv;
 pub mod duration;
 mod files;
+mod format;
 pub mod interpolate;
 pub mod keys;
-mod merge;
 pub mod model;
+mod print;
 mod read;
 pub mod size;
 pub mod source;
@@ -25,13 +27,14 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use self::diagnostic::{Problem, Problems, Severity};
+use self::format::{File, Loader, Scope};
 use self::model::{Project, Settings};
 use self::read::Context;
-use self::variables::{Replacer, add_dotenv};
+use self::variables::{EnvFile, add_files};
 use self::yaml::{Node, Value, shorten};
 
 /// What is to be loaded, and everything that it may depend on.
@@ -39,8 +42,9 @@ use self::yaml::{Node, Value, shorten};
 pub struct Request {
     /// The directory to look in: the one given by the user, else the working directory.
     pub directory: PathBuf,
-    /// The files given by the user, relative to `directory` unless absolute; later ones are merged
-    /// over earlier ones. When empty, `COMPOSE_FILE` decides, else the files are looked for.
+    /// The files given by the user, relative to `directory` unless absolute, `-` for standard
+    /// input; later ones are merged over earlier ones. When empty, `COMPOSE_FILE` decides, else
+    /// the files are looked for.
     pub files: Vec<PathBuf>,
     /// The active profiles; `*` stands for all. When empty, `COMPOSE_PROFILES` decides.
     pub profiles: Vec<String>,
@@ -48,6 +52,10 @@ pub struct Request {
     pub environment: BTreeMap<String, String>,
     /// The project name given by the user.
     pub project_name: Option<String>,
+    /// Files with variables, instead of `.env`. When empty, `COMPOSE_ENV_FILES` decides.
+    pub env_files: Vec<PathBuf>,
+    /// The directory that relative paths are under, instead of that of the first file.
+    pub project_directory: Option<PathBuf>,
 }
 
 /// A project that was loaded.
@@ -59,18 +67,40 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
-/// Loads a project.
-///
-/// The project's directory is that of the first file. Its `.env` is read, and the one of
-/// [`Request::directory`], which wins; the host's environment wins over both.
+/// The resolved model of a project, as `docker compose config` prints it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The model. `$` is written as `$$`, so that it can be read again.
+    pub json: serde_json::Value,
+    /// What is not as the user may think, and what a run could not do; in the order in which it is
+    /// shown.
+    pub warnings: Vec<Problem>,
+}
+
+impl Resolved {
+    /// The model as YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        print::to_yaml(&self.json)
+    }
+}
+
+/// Loads a project for a run.
 ///
 /// # Errors
 /// All problems that were found, warnings included, if at least one of them is an error.
 pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
-    let loaded = load_into(request, &mut problems);
+    let canonical = canonical(request, &mut problems);
+    let project = canonical.map(|canonical| {
+        let project = type_project(&canonical, &mut problems);
+        if project.services.is_empty() && !problems.has_errors() {
+            problems.push(nothing_to_run(&canonical));
+        }
+        project
+    });
     problems.sort();
-    match loaded {
+    match project {
         Some(project) if !problems.has_errors() => Ok(Loaded {
             project,
             warnings: problems.into_vec(),
@@ -79,106 +109,294 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     }
 }
 
-fn load_into(request: &Request, problems: &mut Problems) -> Option<Project> {
-    let asked = match std::path::absolute(&request.directory) {
+/// Resolves a project without running it. What the Compose specification allows and a run could not
+/// do is a warning here.
+///
+/// # Errors
+/// All problems that were found, warnings included, if at least one of them is an error.
+pub fn resolve(request: &Request) -> Result<Resolved, Problems> {
+    let mut problems = Problems::default();
+    let canonical = canonical(request, &mut problems);
+    match canonical {
+        Some(canonical) if !problems.has_errors() => {
+            let mut of_a_run = Problems::default();
+            type_project(&canonical, &mut of_a_run);
+            for problem in of_a_run.into_vec() {
+                problems.push_shared(Problem {
+                    severity: Severity::Warning,
+                    ..problem
+                });
+            }
+            problems.sort();
+            Ok(Resolved {
+                json: canonical.json,
+                warnings: problems.into_vec(),
+            })
+        }
+        _ => {
+            problems.sort();
+            Err(problems)
+        }
+    }
+}
+
+/// A project after the stage `format`.
+struct Canonical {
+    name: String,
+    directory: PathBuf,
+    variables: BTreeMap<String, String>,
+    root: Node,
+    /// The services whose profiles are active.
+    active: BTreeSet<String>,
+    json: serde_json::Value,
+    /// The names of the files, as they are shown.
+    shown: Vec<String>,
+}
+
+/// Goes from the files to the canonical tree, and checks it.
+fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
+    let asked = absolute_directory(&request.directory, problems)?;
+    let mut order = 0;
+    let mut setting = Setting::new(request, asked.clone(), (&mut order, problems))?;
+    let files = find_files(request, &setting, problems)?;
+    setting.move_to(request, &files, (&mut order, problems));
+    let Setting {
+        directory,
+        mut variables,
+        ..
+    } = setting;
+
+    let mut loader = Loader::new(problems, &asked, order);
+    let mut parsed = Vec::new();
+    for (path, shown) in &files {
+        parsed.extend(loader.read(path, shown));
+    }
+    let name = project_name(request, &variables, (&parsed, &directory), loader.problems);
+    variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+    let scope = Scope {
+        variables,
+        directory,
+    };
+    let has_all = parsed.len() == files.len();
+    let root = loader.layers(parsed, &scope, &[]);
+    let mut order = loader.order;
+    let shown: Vec<String> = files.into_iter().map(|(_, shown)| shown).collect();
+    let Some(mut root) =
+        root.filter(|root| root.mapping().is_some_and(|map| !map.entries.is_empty()))
+    else {
+        if has_all && !problems.has_errors() {
+            let shown: Vec<String> = shown.iter().map(|name| format!("`{name}`")).collect();
+            let verb = if shown.len() == 1 { "is" } else { "are" };
+            problems.push(Problem::error(format!(
+                "{} {verb} empty",
+                shown.join(" and ")
+            )));
+        }
+        return None;
+    };
+    let map = root.mapping_mut()?;
+    format::normalise(map, &name, &scope.variables);
+    let active = format::active_services(map, &active_profiles(request, &scope.variables));
+    format::resolve_files(
+        map,
+        &active,
+        format::env_files::Reading {
+            variables: &scope.variables,
+            shown_from: &asked,
+            order: &mut order,
+            problems,
+        },
+    );
+    format::consistency::check(map, &active, problems);
+    format::cycles::check(map, &active, problems);
+    let json = print::print(map, &name, &active, problems);
+    Some(Canonical {
+        name,
+        directory: scope.directory,
+        variables: scope.variables,
+        root,
+        active,
+        json,
+        shown,
+    })
+}
+
+/// Types what a run needs of a canonical tree.
+fn type_project(canonical: &Canonical, problems: &mut Problems) -> Project {
+    let mut project = Project {
+        name: canonical.name.clone(),
+        directory: canonical.directory.clone(),
+        services: BTreeMap::new(),
+        networks: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+        settings: Settings::default(),
+    };
+    let Some(root) = canonical.root.mapping() else {
+        return project;
+    };
+    let mut context = Context::new(&canonical.variables, &canonical.directory);
+    std::mem::swap(&mut context.problems, problems);
+    context.check_keys(root, &keys::TOP_LEVEL);
+    let parts = check::Parts {
+        services: read::read_services(&mut context, root, &canonical.active),
+        networks: read::read_networks(&mut context, root),
+        volumes: read::read_volumes(&mut context, root),
+    };
+    project.settings = read::read_settings(&mut context, root);
+    check::assemble(&mut context, parts, &mut project);
+    std::mem::swap(&mut context.problems, problems);
+    project
+}
+
+fn nothing_to_run(canonical: &Canonical) -> Problem {
+    let services = canonical.root.get("services").and_then(Node::mapping);
+    if services.is_some_and(|services| !services.entries.is_empty()) {
+        return Problem::error("no service is active")
+            .help("every service has a profile; activate one");
+    }
+    let shown: Vec<String> = canonical
+        .shown
+        .iter()
+        .map(|shown| format!("`{shown}`"))
+        .collect();
+    Problem::error(format!("no services in {}", shown.join(" and ")))
+        .help("a compose file has a top-level key `services`")
+}
+
+fn absolute_directory(directory: &Path, problems: &mut Problems) -> Option<PathBuf> {
+    let absolute = match std::path::absolute(directory) {
         Ok(path) => files::clean_path(&path),
         Err(error) => {
-            let shown = request.directory.display();
+            let shown = directory.display();
             let message = format!("cannot use directory `{shown}`: {error}");
             problems.push(Problem::error(message));
             return None;
         }
     };
-    if !asked.is_dir() {
-        let message = format!("`{}` is not a directory", request.directory.display());
+    if !absolute.is_dir() {
+        let message = format!("`{}` is not a directory", directory.display());
         problems.push(Problem::error(message).help("name a file with `-f`"));
         return None;
     }
-    let mut order = 0;
-    let mut variables = request.environment.clone();
-    add_dotenv(&mut variables, (&asked, &asked), &mut order, problems);
-    let files = find_files(request, &asked, &variables, problems)?;
-    let directory = match files.first().and_then(|(path, _)| path.parent()) {
-        Some(parent) => parent.to_owned(),
-        None => asked.clone(),
-    };
-    if directory != asked {
-        add_dotenv(&mut variables, (&directory, &asked), &mut order, problems);
-    }
-
-    let mut trees = Vec::new();
-    for (path, shown) in &files {
-        trees.extend(read_tree(path, shown, order, problems));
-        order += 1;
-    }
-    let name = project_name(request, &variables, (&trees, &directory), problems);
-    variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
-
-    let mut replacer = Replacer::new(&variables);
-    let mut root: Option<Node> = None;
-    for mut tree in trees {
-        replacer.file(&mut tree, problems);
-        root = Some(match root {
-            Some(base) => merge::merge(base, tree, problems),
-            None => tree,
-        });
-    }
-    let root = root?;
-    let root = root.mapping()?;
-
-    let mut context = Context::new(&variables, &directory, order);
-    std::mem::swap(&mut context.problems, problems);
-    context.check_keys(root, &keys::TOP_LEVEL);
-    let profiles = active_profiles(request, &variables);
-    let is_active = |wanted: &[String]| {
-        wanted.is_empty()
-            || profiles
-                .iter()
-                .any(|profile| profile == "*" || wanted.contains(profile))
-    };
-    let parts = check::Parts {
-        services: read::read_services(&mut context, root, &is_active),
-        networks: read::read_networks(&mut context, root),
-        volumes: read::read_volumes(&mut context, root),
-    };
-    let settings = read::read_settings(&mut context, root);
-    let has_services = !parts.services.is_empty();
-    let mut project = empty_project(name, &directory, settings);
-    check::assemble(&mut context, parts, &mut project);
-    std::mem::swap(&mut context.problems, problems);
-    if project.services.is_empty() && !problems.has_errors() {
-        problems.push(if has_services {
-            Problem::error("no service is active").help("every service has a profile; activate one")
-        } else {
-            let shown: Vec<String> = files
-                .iter()
-                .map(|(_, shown)| format!("`{shown}`"))
-                .collect();
-            Problem::error(format!("no services in {}", shown.join(" and ")))
-                .help("a compose file has a top-level key `services`")
-        });
-    }
-    Some(project)
+    Some(absolute)
 }
 
-fn empty_project(name: String, directory: &Path, settings: Settings) -> Project {
-    Project {
-        name,
-        directory: directory.to_owned(),
-        services: BTreeMap::new(),
-        networks: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        settings,
+/// Where a project is, and the variables that its files may use.
+struct Setting {
+    /// The directory that was asked for.
+    asked: PathBuf,
+    /// The directory that relative paths are under.
+    directory: PathBuf,
+    variables: BTreeMap<String, String>,
+    /// The files with variables that somebody named.
+    env_files: Vec<PathBuf>,
+    /// Whether `.env` is looked for.
+    looks_for_env: bool,
+}
+
+impl Setting {
+    /// What is known before the files are found: they may be named by a variable of `.env`.
+    fn new(
+        request: &Request,
+        asked: PathBuf,
+        (order, problems): (&mut usize, &mut Problems),
+    ) -> Option<Self> {
+        let first = request.files.iter().find(|file| file.as_os_str() != "-");
+        let directory = match (&request.project_directory, first) {
+            (Some(directory), _) => {
+                let directory = asked.join(directory);
+                files::clean_path(&directory)
+            }
+            (None, Some(file)) => {
+                let file = files::clean_path(&asked.join(file));
+                file.parent().unwrap_or(&file).to_owned()
+            }
+            (None, None) => asked.clone(),
+        };
+        let mut env_files = request.env_files.clone();
+        if env_files.is_empty()
+            && let Some(list) = request.environment.get("COMPOSE_ENV_FILES")
+        {
+            let names = list.split(',').filter(|name| !name.is_empty());
+            env_files = names.map(PathBuf::from).collect();
+        }
+        let looks_for_env = match request.environment.get("COMPOSE_DISABLE_ENV_FILE") {
+            None => true,
+            Some(text) => match text.as_str() {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => false,
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => true,
+                _ => {
+                    let shown = shorten(text);
+                    let message = format!(
+                        "`COMPOSE_DISABLE_ENV_FILE` must be `true` or `false`, found `{shown}`"
+                    );
+                    problems.push(Problem::error(message));
+                    return None;
+                }
+            },
+        };
+        let mut setting = Self {
+            asked,
+            directory,
+            variables: request.environment.clone(),
+            env_files,
+            looks_for_env,
+        };
+        let working = setting.asked.display().to_string();
+        setting.variables.entry("PWD".to_owned()).or_insert(working);
+        setting.add_variables((order, problems));
+        Some(setting)
+    }
+
+    fn add_variables(&mut self, (order, problems): (&mut usize, &mut Problems)) {
+        let mut files: Vec<EnvFile<'_>> = self
+            .env_files
+            .iter()
+            .map(|file| EnvFile {
+                path: files::clean_path(&self.asked.join(file)),
+                named: true,
+                place: None,
+            })
+            .collect();
+        if files.is_empty() && self.looks_for_env {
+            files.push(EnvFile {
+                path: self.directory.join(".env"),
+                named: false,
+                place: None,
+            });
+        }
+        add_files(&mut self.variables, &files, (&self.asked, order), problems);
+    }
+
+    /// The project's directory is that of its first file, unless another one was given. Its `.env`
+    /// counts too, below what is known already.
+    fn move_to(
+        &mut self,
+        request: &Request,
+        files: &[(PathBuf, String)],
+        (order, problems): (&mut usize, &mut Problems),
+    ) {
+        let first = files.iter().find(|(_, shown)| shown != "-");
+        let parent = first.and_then(|(path, _)| path.parent());
+        let Some(parent) = parent.filter(|_| request.project_directory.is_none()) else {
+            return;
+        };
+        if parent != self.directory {
+            self.directory = parent.to_owned();
+            if self.env_files.is_empty() {
+                self.add_variables((order, problems));
+            }
+        }
     }
 }
 
 /// The files to read, absolute, each with the name it is shown under.
 fn find_files(
     request: &Request,
-    asked: &Path,
-    variables: &BTreeMap<String, String>,
+    setting: &Setting,
     problems: &mut Problems,
 ) -> Option<Vec<(PathBuf, String)>> {
+    let variables = &setting.variables;
     let mut given = request.files.clone();
     if given.is_empty()
         && let Some(list) = variables
@@ -189,27 +407,23 @@ fn find_files(
             .get("COMPOSE_PATH_SEPARATOR")
             .filter(|text| !text.is_empty());
         let separator = separator.map_or(":", String::as_str);
-        given = list
-            .split(separator)
-            .filter(|part| !part.is_empty())
-            .map(PathBuf::from)
-            .collect();
+        given = list.split(separator).map(PathBuf::from).collect();
     }
     if !given.is_empty() {
         let absolute = |path: PathBuf| {
             let shown = path.display().to_string();
-            (files::clean_path(&asked.join(path)), shown)
+            (files::clean_path(&setting.asked.join(path)), shown)
         };
         return Some(given.into_iter().map(absolute).collect());
     }
-    match files::discover(asked) {
+    match files::discover(&setting.directory) {
         Ok(found) => {
             found
                 .warnings
                 .into_iter()
                 .for_each(|warning| problems.push(warning));
             let shown = |path: PathBuf| {
-                let shown = files::shown_name(&path, asked);
+                let shown = files::shown_name(&path, &setting.asked);
                 (path, shown)
             };
             Some(found.files.into_iter().map(shown).collect())
@@ -221,45 +435,12 @@ fn find_files(
     }
 }
 
-/// The tree of one file, whose root is a mapping.
-fn read_tree(path: &Path, shown: &str, order: usize, problems: &mut Problems) -> Option<Node> {
-    if shown == "-" {
-        problems.push(Problem::error(
-            "reading a compose file from standard input is not supported",
-        ));
-        return None;
-    }
-    let source = match files::read(path, shown, order) {
-        Ok(source) => source,
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
-    };
-    let errors = problems.count(Severity::Error);
-    let root = yaml::parse(&source, problems);
-    match root {
-        Some(root) if matches!(root.value, Value::Mapping(_)) => Some(root),
-        Some(root) => {
-            let message = format!("`{shown}` must be a mapping, found {}", root.describe());
-            problems.push(Problem::error(message).at(&root.place));
-            None
-        }
-        None => {
-            if problems.count(Severity::Error) == errors {
-                problems.push(Problem::error(format!("`{shown}` is empty")));
-            }
-            None
-        }
-    }
-}
-
 /// The name of the project, in Compose's order: given, `COMPOSE_PROJECT_NAME`, `name:`, the
 /// directory's.
 fn project_name(
     request: &Request,
     variables: &BTreeMap<String, String>,
-    (trees, directory): (&[Node], &Path),
+    (files, directory): (&[File], &Path),
     problems: &mut Problems,
 ) -> String {
     let from_variable = variables
@@ -281,11 +462,10 @@ fn project_name(
         }
         return name;
     }
+    let trees = files.iter().flat_map(|file| &file.documents);
     let written = trees
-        .iter()
-        .rev()
-        .filter_map(|tree| tree.mapping()?.get("name"))
-        .next();
+        .filter_map(|tree| tree.get("name"))
+        .rfind(|node| matches!(&node.value, Value::Scalar(scalar) if !scalar.text.is_empty()));
     if let Some(node) = written
         && let Value::Scalar(scalar) = &node.value
     {
@@ -294,13 +474,11 @@ fn project_name(
         let text = interpolate::interpolate(&scalar.text, &lookup);
         let text = text.map_or_else(|_| String::new(), |done| done.text);
         let name = normalise(&text);
-        if name.is_empty() && !text.is_empty() {
+        if name.is_empty() {
             let message = format!("`name` has no letter or digit: `{}`", shorten(&text));
             problems.push(Problem::error(message).at(&node.place));
         }
-        if !text.is_empty() {
-            return name;
-        }
+        return name;
     }
     let base = directory.file_name().unwrap_or_default().to_string_lossy();
     let name = normalise(&base);

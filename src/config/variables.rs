@@ -4,52 +4,76 @@
 //! given; it is never read here.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Problem, Problems};
 use super::dotenv;
 use super::files::{read, shown_name};
+use super::format::Scope;
+use super::format::cast::{self, Cast};
 use super::interpolate::{InterpolationErrorKind, interpolate};
 use super::source::Place;
-use super::yaml::{Node, Scalar, Value};
+use super::yaml::{Node, Resolved, Scalar, Value, shorten};
 
 /// All values of a project together, once their variables are replaced, in bytes.
 const MAX_TOTAL: usize = 32 << 20;
 
-/// Adds the `.env` of a directory below what is known already; a missing file is fine.
-pub(super) fn add_dotenv(
+/// Adds the variables of files below what is known already; among the files the later one wins. A
+/// file that somebody named, at the place given or on the command line, must exist.
+pub(super) fn add_files(
     variables: &mut BTreeMap<String, String>,
-    (directory, shown_from): (&Path, &Path),
-    order: &mut usize,
+    files: &[EnvFile<'_>],
+    (shown_from, order): (&Path, &mut usize),
     problems: &mut Problems,
 ) {
-    let path = directory.join(".env");
-    if !path.is_file() {
-        return;
-    }
-    let source = match read(&path, &shown_name(&path, shown_from), *order) {
-        Ok(source) => source,
-        Err(problem) => return problems.push(problem),
-    };
-    *order += 1;
-    match dotenv::parse(source.text(), &|name| {
-        variables.get(name).map(String::as_str)
-    }) {
-        Ok(found) => {
-            for (name, range) in found.unset {
-                problems.push_shared(unset(&name, &source.place(range)));
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for file in files {
+        if !file.path.is_file() && !file.named {
+            continue;
+        }
+        let source = match read(&file.path, &shown_name(&file.path, shown_from), *order) {
+            Ok(source) => source,
+            Err(problem) => {
+                problems.push(match file.place {
+                    Some(place) => problem.label(place, "named here"),
+                    None => problem,
+                });
+                continue;
             }
-            for (name, value) in found.variables {
-                variables.entry(name).or_insert(value);
+        };
+        *order += 1;
+        let lookup = |name: &str| {
+            let known = variables.get(name).or_else(|| found.get(name));
+            known.map(String::as_str)
+        };
+        match dotenv::parse(source.text(), &lookup) {
+            Ok(parsed) => {
+                for (name, range) in parsed.unset {
+                    problems.push_shared(unset(&name, &source.place(range)));
+                }
+                found.extend(parsed.variables);
+            }
+            Err(errors) => {
+                for error in errors {
+                    let place = source.place(error.range);
+                    problems.push(Problem::error(error.message).at(&place));
+                }
             }
         }
-        Err(errors) => {
-            for error in errors {
-                let place = source.place(error.range);
-                problems.push(Problem::error(error.message).at(&place));
-            }
-        }
     }
+    for (name, value) in found {
+        variables.entry(name).or_insert(value);
+    }
+}
+
+/// A file with variables.
+pub(super) struct EnvFile<'p> {
+    /// Absolute path.
+    pub(super) path: PathBuf,
+    /// Whether somebody named it; `.env` is merely looked for.
+    pub(super) named: bool,
+    /// Where it is named, if that is in a file.
+    pub(super) place: Option<&'p Place>,
 }
 
 fn unset(name: &str, place: &Place) -> Problem {
@@ -60,83 +84,136 @@ fn unset(name: &str, place: &Place) -> Problem {
     .help(format!("set it, or write a default: `${{{name}:-…}}`"))
 }
 
-/// Replaces the variables in all values of one file's tree; keys are left alone. The depth is
-/// bounded by that of the tree.
-pub(super) struct Replacer<'a> {
-    variables: &'a BTreeMap<String, String>,
+/// Replaces the variables in all values of one document's tree; keys are left alone. Where a number
+/// or a boolean is wanted, text becomes one. The depth is bounded by that of the tree.
+#[derive(Debug)]
+pub(super) struct Replacer {
     left: usize,
 }
 
-impl<'a> Replacer<'a> {
-    pub(super) fn new(variables: &'a BTreeMap<String, String>) -> Self {
-        Self {
-            variables,
-            left: MAX_TOTAL,
-        }
+impl Default for Replacer {
+    fn default() -> Self {
+        Self { left: MAX_TOTAL }
     }
+}
 
-    /// Replaces in a whole file. Top-level extensions other than envrun's own are left alone: they
-    /// have no effect but through aliases, and those are copies.
-    pub(super) fn file(&mut self, root: &mut Node, problems: &mut Problems) {
-        if let Value::Mapping(mapping) = &mut root.value {
-            for entry in &mut mapping.entries {
-                let key = entry.key.text.as_str();
-                if !key.starts_with("x-") || key == super::keys::EXTENSION {
-                    self.node(&mut entry.value, problems);
-                }
-            }
-        }
+impl Replacer {
+    pub(super) fn replace(&mut self, tree: &mut Node, scope: &Scope, problems: &mut Problems) {
+        let mut replacing = Replacing {
+            variables: &scope.variables,
+            left: &mut self.left,
+            problems,
+        };
+        replacing.node(tree, &mut Vec::new());
     }
+}
 
-    fn node(&mut self, node: &mut Node, problems: &mut Problems) {
+/// The state of one replacement.
+struct Replacing<'r> {
+    variables: &'r BTreeMap<String, String>,
+    left: &'r mut usize,
+    problems: &'r mut Problems,
+}
+
+impl Replacing<'_> {
+    fn node(&mut self, node: &mut Node, path: &mut Vec<String>) {
         match &mut node.value {
             Value::Null => {}
             Value::Sequence(nodes) => {
+                path.push("[]".to_owned());
                 for node in nodes {
-                    self.node(node, problems);
+                    self.node(node, path);
                 }
+                path.pop();
             }
             Value::Mapping(mapping) => {
                 for entry in &mut mapping.entries {
-                    self.node(&mut entry.value, problems);
+                    path.push(entry.key.text.clone());
+                    self.node(&mut entry.value, path);
+                    path.pop();
                 }
             }
-            Value::Scalar(scalar) if scalar.text.contains('$') => {
-                match self.scalar(scalar, &node.place, problems) {
-                    Some(text) => *scalar = Scalar::text(text),
-                    None => {
-                        *scalar = Scalar::text("");
-                        problems.silence(&node.place);
+            Value::Scalar(scalar) => {
+                if scalar.text.contains('$') {
+                    match self.scalar(scalar, &node.place) {
+                        Some(text) => *scalar = Scalar::text(text),
+                        None => {
+                            *scalar = Scalar::text("");
+                            self.problems.silence(&node.place);
+                            return;
+                        }
+                    }
+                }
+                if scalar.resolve() == Resolved::Text {
+                    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+                    if let Some(cast) = cast::at(&names) {
+                        let key = path.last().map_or("", String::as_str);
+                        self.cast(scalar, &node.place, (cast, key));
                     }
                 }
             }
-            Value::Scalar(_) => {}
         }
     }
 
-    fn scalar(
-        &mut self,
-        scalar: &Scalar,
-        place: &Place,
-        problems: &mut Problems,
-    ) -> Option<String> {
+    /// Turns text into what the key wants.
+    fn cast(&mut self, scalar: &mut Scalar, place: &Place, (cast, key): (Cast, &str)) {
+        let (plain, wanted) = match cast {
+            Cast::Int => {
+                let number = scalar.text.parse::<i64>().ok();
+                (number.map(|number| number.to_string()), "a whole number")
+            }
+            Cast::Float => {
+                let number = scalar.text.parse::<f64>().ok();
+                (number.map(|number| number.to_string()), "a number")
+            }
+            Cast::Bool => {
+                let value = cast::boolean(&scalar.text);
+                if let Some((value, false)) = value {
+                    let shown = shorten(&scalar.text);
+                    let message = format!("`{shown}` is read as `{value}`");
+                    let help = "since YAML 1.2 only `true` and `false` are booleans";
+                    let problem = Problem::warning(message).at(place);
+                    self.problems.push_shared(problem.help(help));
+                }
+                (
+                    value.map(|(value, _)| value.to_string()),
+                    "`true` or `false`",
+                )
+            }
+        };
+        match plain {
+            Some(text) => *scalar = Scalar::plain(text),
+            None => {
+                let found = if scalar.text.is_empty() {
+                    "an empty text".to_owned()
+                } else {
+                    format!("the text `{}`", shorten(&scalar.text))
+                };
+                let message = format!("`{key}` must be {wanted}, found {found}");
+                self.problems.push(Problem::error(message).at(place));
+                self.problems.silence(place);
+            }
+        }
+    }
+
+    fn scalar(&mut self, scalar: &Scalar, place: &Place) -> Option<String> {
         let part = |range: std::ops::Range<usize>| part_of(scalar, place, range);
         let lookup = |name: &str| self.variables.get(name).map(String::as_str);
         match interpolate(&scalar.text, &lookup) {
             Ok(done) => {
                 for (name, range) in done.unset {
-                    problems.push_shared(unset(&name, &part(range)));
+                    self.problems.push_shared(unset(&name, &part(range)));
                 }
                 match self.left.checked_sub(done.text.len()) {
-                    Some(left) => self.left = left,
+                    Some(left) => *self.left = left,
                     None => {
-                        if self.left > 0 {
+                        if *self.left > 0 {
                             let message = format!(
                                 "all values together are larger than {MAX_TOTAL} bytes once their variables are replaced"
                             );
-                            problems.push(Problem::error(message).at(place));
+                            self.problems.push(Problem::error(message).at(place));
                         }
-                        self.left = 0;
+                        *self.left = 0;
                         return None;
                     }
                 }
@@ -153,7 +230,7 @@ impl<'a> Replacer<'a> {
                     _ => "write `${NAME}`, `${NAME:-default}`, or `$$` for a `$` itself".to_owned(),
                 };
                 let problem = Problem::error(error.to_string()).at(&part(error.range));
-                problems.push(problem.help(help));
+                self.problems.push(problem.help(help));
                 None
             }
         }

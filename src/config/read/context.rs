@@ -21,8 +21,6 @@ pub(in crate::config) struct Context<'a> {
     pub(in crate::config) variables: &'a BTreeMap<String, String>,
     /// The project's directory, absolute.
     pub(in crate::config) directory: &'a Path,
-    /// Order of the next file that is read on behalf of a service.
-    pub(in crate::config) next_order: usize,
     ports_left: usize,
 }
 
@@ -30,14 +28,12 @@ impl<'a> Context<'a> {
     pub(in crate::config) fn new(
         variables: &'a BTreeMap<String, String>,
         directory: &'a Path,
-        next_order: usize,
     ) -> Self {
         let problems = Problems::default();
         Self {
             problems,
             variables,
             directory,
-            next_order,
             ports_left: MAX_PORTS,
         }
     }

@@ -14,6 +14,8 @@ mod ports;
 mod scalar;
 mod service;
 
+use std::collections::BTreeSet;
+
 pub(super) use context::Context;
 pub(super) use networks::{read_networks, read_volumes};
 pub(super) use service::ReadService;
@@ -24,11 +26,11 @@ use super::suggest::nearest;
 use super::yaml::{Mapping, Node, shorten};
 use crate::name::ServiceName;
 
-/// Reads `services:`. A service is active when `is_active` says so of its profiles.
+/// Reads `services:`, as far as they are active.
 pub(super) fn read_services(
     context: &mut Context<'_>,
     root: &Mapping,
-    is_active: &dyn Fn(&[String]) -> bool,
+    active: &BTreeSet<String>,
 ) -> Vec<ReadService> {
     let Some(entry) = root.entry("services") else {
         return Vec::new();
@@ -45,7 +47,9 @@ pub(super) fn read_services(
         }
         check_name(context, &entry.key, "a service");
         let name = ServiceName::new(entry.key.text.clone());
-        read.extend(service::read_service(context, &name, entry, is_active));
+        if active.contains(&entry.key.text) {
+            read.extend(service::read_service(context, &name, entry));
+        }
     }
     read
 }

@@ -12,24 +12,17 @@ use super::super::yaml::{Mapping, Node, Value, shorten};
 use super::context::Context;
 use crate::name::VolumeKey;
 
-/// The mounts of a service, and where it names volumes of the project.
-#[derive(Default)]
-pub(super) struct Mounts {
-    pub(super) mounts: Vec<Mount>,
-    pub(super) places: Vec<(VolumeKey, Place)>,
-}
-
 /// Reads `volumes:`. A later mount on the same target replaces an earlier one and keeps its
 /// position; a mount of type `tmpfs` goes to `tmpfs`.
 pub(super) fn read_mounts(
     context: &mut Context<'_>,
     map: &Mapping,
     tmpfs: &mut BTreeMap<String, String>,
-) -> Mounts {
+) -> Vec<Mount> {
     let Some(node) = map.get("volumes") else {
-        return Mounts::default();
+        return Vec::new();
     };
-    let mut found: Vec<(Mount, Place)> = Vec::new();
+    let mut found: Vec<Mount> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for item in context.list(node, "volumes") {
         let mount = match &item.value {
@@ -41,26 +34,18 @@ pub(super) fn read_mounts(
         let Some(mut mount) = mount else { continue };
         // `/data/` and `/data` are one place, so they are one mount.
         mount.target = clean_path(Path::new(&mount.target)).display().to_string();
-        let entry = (mount, item.place.clone());
         match index
-            .get(&entry.0.target)
+            .get(&mount.target)
             .and_then(|position| found.get_mut(*position))
         {
-            Some(earlier) => *earlier = entry,
+            Some(earlier) => *earlier = mount,
             None => {
-                index.insert(entry.0.target.clone(), found.len());
-                found.push(entry);
+                index.insert(mount.target.clone(), found.len());
+                found.push(mount);
             }
         }
     }
-    let mut mounts = Mounts::default();
-    for (mount, place) in found {
-        if let MountSource::Volume(key) = &mount.source {
-            mounts.places.push((key.clone(), place));
-        }
-        mounts.mounts.push(mount);
-    }
-    mounts
+    found
 }
 
 /// Reads `tmpfs:`: targets, each with options after a colon.

@@ -5,46 +5,29 @@ use std::collections::BTreeMap;
 use super::super::diagnostic::Problem;
 use super::super::keys::{self, Section};
 use super::super::model::{Attachment, Network, Volume};
-use super::super::source::Place;
-use super::super::yaml::{Entry, Mapping, Value};
+use super::super::yaml::{Entry, Mapping, Node, Value};
 use super::context::Context;
 use super::{check_name, is_set};
 use crate::name::{NetworkKey, VolumeKey};
 
-type Attachments = (
-    BTreeMap<NetworkKey, Attachment>,
-    BTreeMap<NetworkKey, Place>,
-);
-
-/// Reads `networks:` of a service; empty when the key is absent or names none.
-pub(super) fn read_attachments(context: &mut Context<'_>, map: &Mapping) -> Attachments {
-    const KEY: &str = "networks";
-    let mut attachments = Attachments::default();
-    let Some(node) = map.get(KEY) else {
-        return attachments;
+/// Reads `networks:` of a service.
+pub(super) fn read_attachments(
+    context: &mut Context<'_>,
+    map: &Mapping,
+) -> BTreeMap<NetworkKey, Attachment> {
+    let Some(node) = map.get("networks") else {
+        return BTreeMap::new();
     };
-    let mut add = |name: &str, place: &Place, attachment: Attachment| {
-        let key = NetworkKey::from(name);
-        attachments.0.insert(key.clone(), attachment);
-        attachments.1.insert(key, place.clone());
+    let Some(mapping) = context.mapping(node, "networks") else {
+        return BTreeMap::new();
     };
-    match &node.value {
-        Value::Mapping(mapping) => {
-            for entry in &mapping.entries {
-                let attachment = read_attachment(context, entry);
-                add(&entry.key.text, &entry.key.place, attachment);
-            }
-        }
-        Value::Scalar(_) => context.expected(node, KEY, "a list of networks, or a mapping"),
-        Value::Null | Value::Sequence(_) => {
-            for item in context.list(node, KEY) {
-                if let Some(name) = context.filled_text(item, KEY) {
-                    add(&name, &item.place, Attachment::default());
-                }
-            }
-        }
-    }
-    attachments
+    let entries = mapping.entries.iter();
+    entries
+        .map(|entry| {
+            let key = NetworkKey::from(entry.key.text.as_str());
+            (key, read_attachment(context, entry))
+        })
+        .collect()
 }
 
 fn read_attachment(context: &mut Context<'_>, entry: &Entry) -> Attachment {
@@ -209,7 +192,9 @@ fn read_external(
         },
     };
     if !is_external {
-        if let Some(node) = name {
+        // A name that the file format adds is nothing that the user asked for.
+        let is_written = |node: &&Node| node.scalar().is_none_or(|scalar| !scalar.implied);
+        if let Some(node) = name.filter(is_written) {
             let message = format!("`name` of {} has no effect", section.owner);
             let help = "each run has networks and volumes of its own, with names of its own";
             context.warn(&node.place, message, Some(help));

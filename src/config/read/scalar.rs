@@ -95,7 +95,7 @@ impl Context<'_> {
             Value::Scalar(scalar) => match scalar.resolve() {
                 Resolved::Int(value) => Some(value.to_string()),
                 Resolved::Float(_) | Resolved::Text => Some(scalar.text.clone()),
-                Resolved::Bool(_) => {
+                Resolved::Bool(_) | Resolved::Timestamp(_) => {
                     self.expected(node, what, "text or a number");
                     None
                 }
@@ -327,6 +327,6 @@ pub(super) fn whole(scalar: &Scalar) -> Option<i128> {
     match scalar.resolve() {
         Resolved::Int(value) => Some(value),
         Resolved::Text => integer(&scalar.text),
-        Resolved::Bool(_) | Resolved::Float(_) => None,
+        Resolved::Bool(_) | Resolved::Float(_) | Resolved::Timestamp(_) => None,
     }
 }

@@ -12,22 +12,16 @@ use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 use super::context::Context;
 use super::networks::read_attachments;
 use super::{build, environment, extension, health, mounts, ports};
-use crate::name::{NetworkKey, ServiceName, VolumeKey};
+use crate::name::ServiceName;
 
 /// A service with the places that cross checks point at. Its role is not decided yet.
 pub(in crate::config) struct ReadService {
     pub(in crate::config) service: Service,
-    /// False when none of its profiles is active.
-    pub(in crate::config) active: bool,
     pub(in crate::config) places: Places,
 }
 
 /// Where a service says what it needs from the rest of the project.
 pub(in crate::config) struct Places {
-    pub(in crate::config) name: Place,
-    pub(in crate::config) depends_on: BTreeMap<ServiceName, Place>,
-    pub(in crate::config) networks: BTreeMap<NetworkKey, Place>,
-    pub(in crate::config) volumes: Vec<(VolumeKey, Place)>,
     pub(in crate::config) ready_healthcheck: Option<Place>,
     pub(in crate::config) healthcheck: Option<Place>,
 }
@@ -37,7 +31,6 @@ pub(super) fn read_service(
     context: &mut Context<'_>,
     name: &ServiceName,
     entry: &Entry,
-    is_active: &dyn Fn(&[String]) -> bool,
 ) -> Option<ReadService> {
     let empty = Mapping::default();
     let map = match &entry.value.value {
@@ -45,15 +38,10 @@ pub(super) fn read_service(
         _ => context.mapping(&entry.value, name.as_str())?,
     };
     context.check_keys(map, &keys::SERVICE);
-    let profiles = map
-        .get("profiles")
-        .map(|node| context.texts(node, "profiles"));
-    let active = is_active(&profiles.unwrap_or_default());
-
     let mut options = read_options(context, map);
     let volumes = mounts::read_mounts(context, map, &mut options.tmpfs);
-    let (networks, network_places) = read_attachments(context, map);
-    let (depends_on, dependency_places) = read_depends_on(context, map);
+    let networks = read_attachments(context, map);
+    let depends_on = read_depends_on(context, map);
     let extension = extension::read_service_extension(context, map);
     let mut text = |key: &str| {
         map.get(key)
@@ -74,9 +62,9 @@ pub(super) fn read_service(
             .and_then(|node| build::read_build(context, node)),
         command: read_words(context, map, "command"),
         entrypoint: read_words(context, map, "entrypoint"),
-        environment: environment::read_environment(context, map, active),
+        environment: environment::read_environment(context, map),
         networks,
-        mounts: volumes.mounts,
+        mounts: volumes,
         depends_on,
         healthcheck: map
             .get("healthcheck")
@@ -100,20 +88,12 @@ pub(super) fn read_service(
         context.error(&entry.key.place, message);
     }
     let places = Places {
-        name: entry.key.place.clone(),
-        depends_on: dependency_places,
-        networks: network_places,
-        volumes: volumes.places,
         ready_healthcheck: extension.ready_healthcheck,
         healthcheck: map
             .entry("healthcheck")
             .map(|entry| entry.key.place.clone()),
     };
-    Some(ReadService {
-        service,
-        active,
-        places,
-    })
+    Some(ReadService { service, places })
 }
 
 impl Context<'_> {
@@ -246,51 +226,21 @@ fn read_extra_hosts(context: &mut Context<'_>, map: &Mapping) -> Vec<String> {
     hosts
 }
 
-type Dependencies = (
-    BTreeMap<ServiceName, Dependency>,
-    BTreeMap<ServiceName, Place>,
-);
-
-/// `depends_on:` in both forms. A null value in the mapping is the short form, which merging
-/// produces.
-fn read_depends_on(context: &mut Context<'_>, map: &Mapping) -> Dependencies {
-    const KEY: &str = "depends_on";
-    let mut dependencies = Dependencies::default();
-    let Some(node) = map.get(KEY) else {
-        return dependencies;
+/// `depends_on:`.
+fn read_depends_on(context: &mut Context<'_>, map: &Mapping) -> BTreeMap<ServiceName, Dependency> {
+    let Some(node) = map.get("depends_on") else {
+        return BTreeMap::new();
     };
-    let short = Dependency {
-        condition: Condition::Ready,
-        required: true,
+    let Some(mapping) = context.mapping(node, "depends_on") else {
+        return BTreeMap::new();
     };
-    match &node.value {
-        Value::Mapping(mapping) => {
-            for entry in &mapping.entries {
-                let name = ServiceName::new(entry.key.text.clone());
-                let dependency = match &entry.value.value {
-                    Value::Null => short,
-                    _ => read_dependency(context, entry),
-                };
-                dependencies.0.insert(name.clone(), dependency);
-                dependencies.1.insert(name, entry.key.place.clone());
-            }
-        }
-        Value::Scalar(_) => {
-            let wanted = "a list of services, or a mapping from services to conditions";
-            context.expected(node, KEY, wanted);
-        }
-        Value::Null | Value::Sequence(_) => {
-            for item in context.list(node, KEY) {
-                let Some(name) = context.filled_text(item, KEY) else {
-                    continue;
-                };
-                let name = ServiceName::new(name);
-                dependencies.0.insert(name.clone(), short);
-                dependencies.1.insert(name, item.place.clone());
-            }
-        }
-    }
-    dependencies
+    let entries = mapping.entries.iter();
+    entries
+        .map(|entry| {
+            let name = ServiceName::new(entry.key.text.clone());
+            (name, read_dependency(context, entry))
+        })
+        .collect()
 }
 
 const CONDITIONS: [(&str, Condition); 3] = [
@@ -327,6 +277,8 @@ fn read_dependency(context: &mut Context<'_>, entry: &Entry) -> Dependency {
         return dependency;
     };
     match CONDITIONS.iter().find(|(name, _)| *name == text) {
+        // The short form waits for readiness; only what is written out means no more than a start.
+        Some(_) if node.scalar().is_some_and(|scalar| scalar.implied) => {}
         Some((_, condition)) => dependency.condition = *condition,
         None => {
             let names = CONDITIONS.map(|(name, _)| name);

@@ -185,7 +185,7 @@ fn the_project_is_where_its_first_file_is() {
     project sub in /PARENT/demo/sub
     service web
       build Build { context: "/PARENT/demo/sub", dockerfile: "Dockerfile", args: {}, target: None }
-      env A=asked
+      env A=sub
       env B=sub
       on default
     network default

@@ -46,6 +46,14 @@ volumes: { data: }
      4 │     imgae: nginx
        ╰────
 
+      × service `web` has neither `image` nor `build`
+       ╭─[compose.yaml:3:3]
+     2 │ services:
+     3 │   web:
+       ·   ───
+     4 │     imgae: nginx
+       ╰────
+
       × unknown key `imgae` of a service
        ╭─[compose.yaml:4:5]
      3 │   web:
@@ -90,7 +98,7 @@ volumes: { data: }
        ╰────
       help: did you mean `data`?
 
-      × `interval` is not a duration: `10`: the number has no unit
+      × `interval` must be text, found the number `10`
         ╭─[compose.yaml:10:30]
       9 │     restart: always
      10 │     healthcheck: { interval: 10 }
@@ -99,7 +107,7 @@ volumes: { data: }
         ╰────
       help: write `10s` for seconds; units are `ms`, `s`, `m`, `h`
 
-      × `environment.A` must be text or a number, found a list
+      × `environment.A` must be text, a number or a boolean, found a list
         ╭─[compose.yaml:14:23]
      13 │     restart: always
      14 │     environment: { A: [1] }
@@ -107,7 +115,7 @@ volumes: { data: }
      15 │ networks: { backend: }
         ╰────
 
-    8 errors, 2 warnings
+    9 errors, 2 warnings
     "#);
 }
 
@@ -176,7 +184,8 @@ services:
        ╰────
       help: activate its profile, or write `required: false`
 
-      × unknown condition `service_completed_successfuly`
+      × `condition` must be one of `service_started`, `service_healthy`,
+      │ `service_completed_successfully`, found the text `service_completed_successfuly`
        ╭─[compose.yaml:8:39]
      7 │     image: i
      8 │     depends_on: { tests: { condition: service_completed_successfuly } }
@@ -337,22 +346,13 @@ services:
 networks:
   n: { external: true, driver: bridge }
 "#), @r#"
-      × `include` of the project is not supported
-       ╭─[compose.yaml:2:1]
+      × cannot read `other.yaml`: it does not exist
+       ╭─[compose.yaml:2:11]
      2 │ include: [other.yaml]
-       · ───────
+       ·           ─────┬────
+       ·                ╰── included here
      3 │ services:
        ╰────
-      help: without it the services of the included files would be missing
-
-      × `extends` of a service is not supported
-       ╭─[compose.yaml:4:18]
-     3 │ services:
-     4 │   a: { image: i, extends: { service: b }, network_mode: host }
-       ·                  ───────
-     5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
-       ╰────
-      help: without it what the extended service says would be missing
 
       × `network_mode` of a service is not supported
        ╭─[compose.yaml:4:43]
@@ -372,6 +372,24 @@ networks:
        ╰────
       help: without it another file would be built than the one written here
 
+      × `dockerfile_inline` of `build` is not supported
+       ╭─[compose.yaml:5:17]
+     4 │   a: { image: i, extends: { service: b }, network_mode: host }
+     5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
+       ·                 ─────────────────
+     6 │ networks:
+       ╰────
+      help: without it another file would be built than the one written here
+
+      × the build context `https://example.com/x.git` is not a directory
+       ╭─[compose.yaml:5:55]
+     4 │   a: { image: i, extends: { service: b }, network_mode: host }
+     5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
+       ·                                                       ───────────────────────────
+     6 │ networks:
+       ╰────
+      help: remote contexts are not supported yet
+
       × the build context `https://example.com/x.git` is not a directory
        ╭─[compose.yaml:5:55]
      4 │   a: { image: i, extends: { service: b }, network_mode: host }
@@ -389,7 +407,7 @@ networks:
        ·            ╰── external here
        ╰────
 
-    6 errors
+    7 errors
     "#);
 }
 
@@ -466,10 +484,11 @@ fn colour_and_width_are_only_looks() {
     assert!(coloured.contains("\u{1b}["));
     assert!(!problems.render(false, 80).contains('\u{1b}'));
     assert!(problems.render(false, 0).contains("imagee"));
-    insta::assert_snapshot!(problems, @r"
+    insta::assert_snapshot!(problems, @"
+    compose.yaml:1:13: service `a` has neither `image` nor `build`
     compose.yaml:1:13: service `a` has neither `image` nor `build`
     compose.yaml:1:18: unknown key `imagee` of a service
-    2 errors
+    3 errors
     ");
 }
 

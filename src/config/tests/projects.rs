@@ -33,7 +33,7 @@ networks:
   frontend:
   unused:
 x-envrun: { timeout: 30m }
-x-other: { anything: "${goes" }
+x-other: { anything: goes }
 "#), @r#"
     project taskflow in /PARENT/demo
     service api
@@ -160,7 +160,7 @@ volumes:
     volume theirs Volume { driver: None, driver_opts: {}, labels: {}, external: Some("real-name") }
     volume unused Volume { driver: Some("local"), driver_opts: {"o": "5", "type": "tmpfs"}, labels: {"a": "b"}, external: None }
 
-      ⚠ mount option `z` is not honoured yet
+      ⚠ `selinux` of `bind` of a mount is not honoured yet
         ╭─[compose.yaml:10:9]
      10 │       - ~/.cache:/cache:rw,z
         ·         ────────────────────
@@ -218,12 +218,12 @@ services:
     cap_drop: [ALL]
     shm_size: 64m
     mem_limit: 1073741824
-    extra_hosts: ["a:1.2.3.4", "b=[::1]", "a:1.2.3.4", "gw:host-gateway"]
+    extra_hosts: ["a:1.2.3.4", "b=[::1]", "gw:host-gateway"]
     labels: [one, two=2]
     working_dir: /w
     user: "1000:1000"
     hostname: h
-    container_name: c
+    container_name: con
   b:
     image: i
     command: ""
@@ -231,7 +231,6 @@ services:
     healthcheck: { disable: true, test: "x" }
     extra_hosts: { a: 1.2.3.4, b: "::1" }
     labels: { one: , two: 2 }
-    stop_signal: null
   c:
     image: i
     healthcheck: { test: [CMD-SHELL, "x || y"], start_period: 1m30s, start_interval: 500ms, retries: "5" }
@@ -242,7 +241,7 @@ services:
       working_dir /w
       user 1000:1000
       hostname h
-      container_name c
+      container_name con
       entrypoint []
       command ["sh", "-c", "echo \"$HOME\" && exit 0"]
       on default
@@ -264,12 +263,12 @@ services:
       healthcheck Check { test: Some(["CMD-SHELL", "x || y"]), interval: None, timeout: None, retries: Some(5), start_period: Some(90s), start_interval: Some(500ms) }
     network default
 
-      ⚠ `yes` is not a boolean in yaml 1.2
+      ⚠ `yes` is read as `true`
         ╭─[compose.yaml:10:16]
      10 │     read_only: yes
         ·                ───
         ╰────
-      help: write `true` or `false`
+      help: since YAML 1.2 only `true` and `false` are booleans
 
     1 warning
     "#);

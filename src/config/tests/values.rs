@@ -32,7 +32,7 @@ ports: [true, {}, "x:80"]
      6 │     command: { a: b }
        ╰────
 
-      × `command` must be text or a list of texts, found a mapping
+      × `command` must be text or a list, found a mapping
        ╭─[compose.yaml:6:14]
      5 │     build: [a]
      6 │     command: { a: b }
@@ -40,7 +40,7 @@ ports: [true, {}, "x:80"]
      7 │     environment: text
        ╰────
 
-      × `environment` must be a mapping or a list of `KEY=value`, found the text `text`
+      × `environment` must be a mapping or a list, found the text `text`
        ╭─[compose.yaml:7:18]
      6 │     command: { a: b }
      7 │     environment: text
@@ -48,7 +48,7 @@ ports: [true, {}, "x:80"]
      8 │     tty: maybe
        ╰────
 
-      × `tty` must be true or false, found the text `maybe`
+      × `tty` must be `true` or `false`, found the text `maybe`
        ╭─[compose.yaml:8:10]
      7 │     environment: text
      8 │     tty: maybe
@@ -73,20 +73,27 @@ ports: [true, {}, "x:80"]
      11 │     mem_limit: lots
         ╰────
 
-      × `mem_limit` is not a size: `lots`
+      × `mem_limit` must be a size, found the text `lots`
         ╭─[compose.yaml:11:16]
      10 │     cap_add: NET_ADMIN
      11 │     mem_limit: lots
         ·                ────
      12 │     ports: [true, {}, "x:80"]
         ╰────
-      help: write a size such as `64m`, `1.5gb` or `1024`
+      help: write bytes, or a number with `k`, `m` or `g`
 
-      × `ports` must be text or a number, found the boolean `true`
+      × an entry of `ports` must be a number, text or a mapping, found the boolean `true`
         ╭─[compose.yaml:12:13]
      11 │     mem_limit: lots
      12 │     ports: [true, {}, "x:80"]
         ·             ────
+        ╰────
+
+      × a port has no `target`
+        ╭─[compose.yaml:12:19]
+     11 │     mem_limit: lots
+     12 │     ports: [true, {}, "x:80"]
+        ·                   ──
         ╰────
 
       × a port has no `target`
@@ -102,9 +109,9 @@ ports: [true, {}, "x:80"]
      12 │     ports: [true, {}, "x:80"]
         ·                       ──────
         ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
+      help: write `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, such as `8080:80`
 
-    11 errors
+    12 errors
     "#);
 }
 
@@ -122,6 +129,14 @@ user: "${"
        ·                      ────────
        ╰────
       help: set it, or write a default: `${UNSET:-…}`
+
+      × service `web` has neither `image` nor `build`
+       ╭─[compose.yaml:2:3]
+     1 │ services:
+     2 │   web:
+       ·   ───
+     3 │
+       ╰────
 
       × `${` is not followed by the name of a variable
        ╭─[compose.yaml:4:15]
@@ -149,7 +164,7 @@ user: "${"
        ╰────
       help: write `${NAME}`, `${NAME:-default}`, or `$$` for a `$` itself
 
-    3 errors, 1 warning
+    4 errors, 1 warning
     "#);
 }
 
@@ -186,23 +201,22 @@ services:
        ╰────
       help: a name has letters, digits, `.`, `_` and `-`
 
-      × `0:0` is not a port: `0` is not between 1 and 65535
+      × `target` must be a whole number from 1 to 65535, found the number `0`
        ╭─[compose.yaml:6:13]
      5 │     image: i
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
        ·             ─────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
 
-      × `70000` is not a port: `70000` is not between 1 and 65535
+      × `70000` is not a port: `70000` is not between 0 and 65535
        ╭─[compose.yaml:6:20]
      5 │     image: i
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
        ·                    ───────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
+      help: write `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, such as `8080:80`
 
       × `1-2:1-3` is not a port: the ranges differ in length: 2 and 3
        ╭─[compose.yaml:6:29]
@@ -211,7 +225,7 @@ services:
        ·                             ─────────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
+      help: write `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, such as `8080:80`
 
       × `5-4` is not a port: the range `5-4` ends before it starts
        ╭─[compose.yaml:6:40]
@@ -220,7 +234,7 @@ services:
        ·                                        ─────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
+      help: write `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, such as `8080:80`
 
       × `a.b:1:2` is not a port: `a.b` is not an address
        ╭─[compose.yaml:6:47]
@@ -229,27 +243,26 @@ services:
        ·                                               ─────────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
+      help: write `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, such as `8080:80`
 
-      × `80/sctp` is not a port: protocol `sctp` is not supported yet
+      × protocol `sctp` is not supported yet
        ╭─[compose.yaml:6:58]
      5 │     image: i
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
        ·                                                          ─────────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
 
-      × `1:2:3:4` is not a port: `1:2` is not an address
+      × `1:2:3:4` is not a port: an address with colons stands in brackets: `[1:2]`
        ╭─[compose.yaml:6:69]
      5 │     image: i
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
        ·                                                                     ─────────
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ╰────
-      help: write `[[address:]host:]container[/protocol]`, such as `8080:80`
+      help: write `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, such as `8080:80`
 
-      × the target `b` is not an absolute path
+      × the target `a:b` is not an absolute path
        ╭─[compose.yaml:7:15]
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
@@ -258,25 +271,26 @@ services:
        ╰────
       help: a target starts with `/`
 
-      × `x:/y:ro:z` has too many colons for a mount
+      × the target `ro` is not an absolute path
        ╭─[compose.yaml:7:22]
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ·                      ───────────
      8 │     command: echo "open
        ╰────
-      help: write `source:target[:options]`, or the long form
+      help: a target starts with `/`
 
-      × `:/x` has an empty part between its colons
+      × `:/x` is not a mount: there is nothing between two colons, or before or after one
        ╭─[compose.yaml:7:35]
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
        ·                                   ─────
      8 │     command: echo "open
        ╰────
-      help: write `source:target[:options]`
+      help: write `SOURCE:TARGET` or `SOURCE:TARGET:ro`
 
-      × unknown type `bindd` of a mount
+      × `type` must be one of `bind`, `volume`, `tmpfs`, `cluster`, `npipe`, `image`, found
+      │ the text `bindd`
        ╭─[compose.yaml:7:50]
      6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
      7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
@@ -284,6 +298,14 @@ services:
      8 │     command: echo "open
        ╰────
       help: did you mean `bind`?
+
+      × a mount of type `bind` has no `source`
+       ╭─[compose.yaml:7:82]
+     6 │     ports: ["0:0", "70000", "1-2:1-3", "5-4", "a.b:1:2", "80/sctp", "1:2:3:4"]
+     7 │     volumes: ["a:b", "x:/y:ro:z", ":/x", { type: bindd, source: a, target: /t }, { type: bind, target: /u }]
+       ·                                                                                  ──────────────────────────
+     8 │     command: echo "open
+       ╰────
 
       × a mount of type `bind` has no `source`
        ╭─[compose.yaml:7:82]
@@ -301,13 +323,23 @@ services:
      9 │     entrypoint: run && more
        ╰────
 
-      × `x` is not `name:address`
+      × `extra_hosts` has no address in `x`
         ╭─[compose.yaml:10:19]
       9 │     entrypoint: run && more
      10 │     extra_hosts: [x]
         ·                   ─
      11 │     healthcheck: { test: [echo, hi], interval: 1x, retries: -1 }
         ╰────
+      help: write `NAME=ADDRESS`
+
+      × `test` starts with `CMD`, `CMD-SHELL` or `NONE`, found `echo`
+        ╭─[compose.yaml:11:27]
+     10 │     extra_hosts: [x]
+     11 │     healthcheck: { test: [echo, hi], interval: 1x, retries: -1 }
+        ·                           ────
+     12 │     env_file: [gone.env, { required: true }]
+        ╰────
+      help: write `["CMD", …]`, or a text for a shell
 
       × the list of `test` must start with `CMD`, `CMD-SHELL` or `NONE`, found `echo`
         ╭─[compose.yaml:11:27]
@@ -325,9 +357,9 @@ services:
         ·                                                ──
      12 │     env_file: [gone.env, { required: true }]
         ╰────
-      help: write a duration such as `500ms`, `90s` or `1m30s`
+      help: write a duration such as `10s` or `1m30s`
 
-      × `retries` must be a whole number from 0 to 4294967295, found the number `-1`
+      × `retries` must be a whole number from 0 on, found the number `-1`
         ╭─[compose.yaml:11:61]
      10 │     extra_hosts: [x]
      11 │     healthcheck: { test: [echo, hi], interval: 1x, retries: -1 }
@@ -351,22 +383,21 @@ services:
      13 │     depends_on: { b: {} }
         ╰────
 
-      × the dependency on `b` has no `condition`
+      × a dependency has no `condition`
         ╭─[compose.yaml:13:19]
      12 │     env_file: [gone.env, { required: true }]
      13 │     depends_on: { b: {} }
         ·                   ─
      14 │   b:
         ╰────
-      help: add `condition: service_healthy`
 
-      × service `b` has neither `image` nor `build`
+      × `services.b` must be a mapping, found nothing
         ╭─[compose.yaml:14:3]
      13 │     depends_on: { b: {} }
      14 │   b:
         ·   ─
         ╰────
 
-    22 errors, 1 warning
+    24 errors, 1 warning
     "#);
 }

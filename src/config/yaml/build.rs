@@ -6,39 +6,36 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::super::diagnostic::{Problem, Problems};
 use super::super::source::{Place, Source};
-use super::resolve::is_null;
-use super::{Entry, Key, MAX_DEPTH, Mapping, Node, Scalar, Value, shorten};
+use super::resolve::{Resolved, is_null};
+use super::{Entry, Key, MAX_DEPTH, Mapping, Mark, Node, Scalar, Value, shorten};
 
 /// Nodes in one document, copies by aliases included. A node counts once, and once more for every
 /// [`TEXT_UNIT`] bytes of text.
 const BUDGET: usize = 400_000;
 const TEXT_UNIT: usize = 64;
 
-/// Reads the one document of a source. `None` for a document that is empty or null.
+/// Reads the documents of a source, of which there may be none.
 ///
 /// Problems that leave a tree (a duplicate key, an unknown tag) are added to `problems` and the
 /// tree is still given, so that the rest of the file is checked too.
-pub(in crate::config) fn parse(source: &Arc<Source>, problems: &mut Problems) -> Option<Node> {
+pub(in crate::config) fn parse(source: &Arc<Source>, problems: &mut Problems) -> Vec<Node> {
     let mut builder = Builder {
         source,
         problems,
         stack: Vec::new(),
         anchors: HashMap::new(),
         budget: BUDGET,
-        documents: 0,
-        root: None,
+        roots: Vec::new(),
     };
-    match builder.run() {
-        Ok(()) => builder.root.filter(|root| !root.is_null()),
-        Err(problem) => {
-            builder.problems.push(*problem);
-            None
-        }
+    if let Err(problem) = builder.run() {
+        builder.problems.push(*problem);
     }
+    builder.roots
 }
 
 struct Builder<'a> {
@@ -47,17 +44,25 @@ struct Builder<'a> {
     stack: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
     budget: usize,
-    documents: usize,
-    root: Option<Node>,
+    roots: Vec<Node>,
 }
 
 /// What an anchor names; `None` while its node is still being read.
-type Anchored = Option<(Node, usize)>;
+type Anchored = Option<Finished>;
+
+/// A complete node, which still has to be put where it belongs.
+struct Finished {
+    node: Node,
+    /// The number of levels that it has.
+    height: usize,
+    mark: Option<Mark>,
+}
 
 /// A collection that is still open.
 struct Frame {
     place: Place,
     anchor: usize,
+    mark: Option<Mark>,
     kind: Kind,
     /// Levels below this collection, for the depth limit.
     height: usize,
@@ -70,6 +75,8 @@ enum Kind {
         key: Option<Key>,
         index: HashMap<String, Place>,
         merges: Vec<Node>,
+        /// Whether the key is plain: a quoted `<<` is a key like any other.
+        merges_next: bool,
     },
 }
 
@@ -100,25 +107,22 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
         let place = self.place(span);
         match event {
-            Event::DocumentStart(..) => {
-                self.documents += 1;
-                if self.documents > 1 {
-                    return Err(Box::new(
-                        Problem::error("the file has more than one yaml document")
-                            .label(&place, "a second document starts here")
-                            .help("keep one document a file; several files can be given with `-f`"),
-                    ));
-                }
-                Ok(())
-            }
             Event::Scalar(text, style, anchor, tag) => {
+                let mark = mark_of(tag.as_deref());
                 let value = self.scalar(&text, style, tag.as_deref(), &place);
                 self.spend(1 + text.len() / TEXT_UNIT, &place)?;
-                self.finish(Node { value, place }, anchor, 0)
+                let node = Node { value, place };
+                let finished = Finished {
+                    node,
+                    height: 0,
+                    mark,
+                };
+                self.finish(finished, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), "seq", &place);
-                self.open(Kind::Sequence(Vec::new()), anchor, place)
+                let mark = mark_of(tag.as_deref());
+                self.open(Kind::Sequence(Vec::new()), (anchor, mark), place)
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), "map", &place);
@@ -127,8 +131,10 @@ impl Builder<'_> {
                     key: None,
                     index: HashMap::new(),
                     merges: Vec::new(),
+                    merges_next: false,
                 };
-                self.open(kind, anchor, place)
+                let mark = mark_of(tag.as_deref());
+                self.open(kind, (anchor, mark), place)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(&place),
             Event::Alias(anchor) => self.alias(anchor, &place),
@@ -136,7 +142,12 @@ impl Builder<'_> {
         }
     }
 
-    fn open(&mut self, kind: Kind, anchor: usize, place: Place) -> Result<(), Fatal> {
+    fn open(
+        &mut self,
+        kind: Kind,
+        (anchor, mark): (usize, Option<Mark>),
+        place: Place,
+    ) -> Result<(), Fatal> {
         self.spend(1, &place)?;
         self.check_depth(1, &place)?;
         if anchor != 0 {
@@ -145,6 +156,7 @@ impl Builder<'_> {
         self.stack.push(Frame {
             place,
             anchor,
+            mark,
             kind,
             height: 0,
         });
@@ -170,31 +182,43 @@ impl Builder<'_> {
                 Value::Mapping(mapping)
             }
         };
-        self.finish(Node { value, place }, frame.anchor, frame.height + 1)
+        let finished = Finished {
+            node: Node { value, place },
+            height: frame.height + 1,
+            mark: frame.mark,
+        };
+        self.finish(finished, frame.anchor)
     }
 
-    /// Puts a complete node where it belongs. `height` is the number of levels that it has.
-    fn finish(&mut self, node: Node, anchor: usize, height: usize) -> Result<(), Fatal> {
+    /// Puts a complete node where it belongs.
+    fn finish(&mut self, finished: Finished, anchor: usize) -> Result<(), Fatal> {
+        let Finished { node, height, mark } = finished;
         if anchor != 0 {
             // The anchor keeps a copy of its own, which counts like any other.
-            let copy = self.copy(&node, &node.place)?;
-            self.anchors.insert(anchor, Some((copy, height)));
+            let node = self.copy(&node, &node.place)?;
+            let copy = Finished { node, height, mark };
+            self.anchors.insert(anchor, Some(copy));
         }
         let Some(frame) = self.stack.last_mut() else {
-            self.root.get_or_insert(node);
+            self.roots.push(node);
             return Ok(());
         };
         frame.height = frame.height.max(height);
         match &mut frame.kind {
-            Kind::Sequence(nodes) => nodes.push(node),
+            // An entry of a list has no place of its own in another file that could be reset.
+            Kind::Sequence(nodes) => nodes.extend(Some(node).filter(|_| mark != Some(Mark::Reset))),
             Kind::Mapping {
                 mapping,
                 key,
                 index,
                 merges,
+                merges_next,
             } => match key.take() {
-                None => *key = Some(into_key(node, self.problems)),
-                Some(key) if key.text == "<<" => merges.push(node),
+                None => {
+                    *merges_next = matches!(&node.value, Value::Scalar(scalar) if scalar.plain);
+                    *key = Some(into_key(node, self.problems));
+                }
+                Some(key) if key.text == "<<" && *merges_next => merges.push(node),
                 Some(key) => {
                     if let Some(first) = index.get(&key.text) {
                         self.problems.push(
@@ -207,6 +231,7 @@ impl Builder<'_> {
                         mapping.entries.push(Entry {
                             value: with_place(node, &key.place),
                             key,
+                            mark,
                         });
                     }
                 }
@@ -222,16 +247,17 @@ impl Builder<'_> {
             ));
         };
         // The node is taken out while it is copied, and put back.
-        let Some((node, height)) = target.take() else {
+        let Some(target) = target.take() else {
             return Err(Box::new(
                 Problem::error("the alias stands inside the node that it names")
                     .label(place, "this would never end"),
             ));
         };
+        let (height, mark) = (target.height, target.mark);
         self.check_depth(height, place)?;
-        let copy = self.copy(&node, place)?;
-        self.anchors.insert(anchor, Some((node, height)));
-        self.finish(copy, 0, height)
+        let node = self.copy(&target.node, place)?;
+        self.anchors.insert(anchor, Some(target));
+        self.finish(Finished { node, height, mark }, 0)
     }
 
     /// Copies a node, spending the budget as it goes. The depth is bounded by [`MAX_DEPTH`].
@@ -258,12 +284,15 @@ impl Builder<'_> {
                 let mut copy = Mapping {
                     entries: Vec::with_capacity(mapping.entries.len()),
                 };
-                for entry in &mapping.entries {
+                // What is reset at the anchor is not there for its aliases.
+                let kept = mapping.entries.iter();
+                for entry in kept.filter(|entry| entry.mark != Some(Mark::Reset)) {
                     self.spend(1 + entry.key.text.len() / TEXT_UNIT, place)?;
                     let value = self.copy(&entry.value, place)?;
                     copy.entries.push(Entry {
                         key: entry.key.clone(),
                         value,
+                        mark: entry.mark,
                     });
                 }
                 Value::Mapping(copy)
@@ -316,7 +345,8 @@ impl Builder<'_> {
                 );
             }
             match node.value {
-                Value::Sequence(nodes) => sources.extend(nodes),
+                // In a list, what says how it is merged has no path in another file.
+                Value::Sequence(nodes) => sources.extend(nodes.into_iter().map(without_marks)),
                 _ => sources.push(node),
             }
         }
@@ -359,9 +389,10 @@ impl Builder<'_> {
             if plain && is_null(text) {
                 Value::Null
             } else {
-                Value::Scalar(Scalar {
-                    text: text.to_owned(),
-                    plain,
+                Value::Scalar(if plain {
+                    Scalar::plain(text)
+                } else {
+                    Scalar::text(text)
                 })
             }
         };
@@ -371,9 +402,27 @@ impl Builder<'_> {
             Some("int" | "float" | "bool") => scalar(true),
             Some("null") => Value::Null,
             _ if tag.original() == "!" => scalar(false),
+            _ if tag.original() == "!!binary" => self.binary(text, place),
+            _ if mark_of(Some(tag)).is_some() => scalar(plain),
             _ => {
                 self.unknown_tag(tag, place);
-                scalar(plain)
+                scalar(false)
+            }
+        }
+    }
+
+    /// Text that stands there in base 64.
+    fn binary(&mut self, text: &str, place: &Place) -> Value {
+        let digits: String = text.split_whitespace().collect();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(digits)
+            .ok();
+        match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            Some(text) => Value::Scalar(Scalar::text(text)),
+            None => {
+                let message = "`!!binary` is not followed by text in base 64";
+                self.problems.push(Problem::error(message).at(place));
+                Value::Scalar(Scalar::text(text))
             }
         }
     }
@@ -382,29 +431,50 @@ impl Builder<'_> {
         if let Some(tag) = tag
             && tag.core_suffix() != Some(wanted)
             && tag.original() != "!"
+            && mark_of(Some(tag)).is_none()
         {
             self.unknown_tag(tag, place);
         }
     }
 
     fn unknown_tag(&mut self, tag: &Tag, place: &Place) {
-        let name = tag.original();
-        let problem = if matches!(name.as_str(), "!reset" | "!override") {
-            Problem::error(format!("tag `{name}` is not honoured yet"))
-                .help("without it the files would be merged in another way than they say")
-        } else {
-            Problem::error(format!("unknown tag `{}`", shorten(&name)))
-        };
-        self.problems.push(problem.at(place));
+        let name = shorten(&tag.original());
+        let problem = Problem::warning(format!("unknown tag `{name}` has no effect")).at(place);
+        let help = "tags of a compose file are `!reset` and `!override`";
+        self.problems.push_shared(problem.help(help));
     }
 }
 
-/// A key must be a scalar; anything else is reported and stands in under an empty name.
+/// The entries of a mapping without their marks.
+fn without_marks(mut node: Node) -> Node {
+    if let Value::Mapping(mapping) = &mut node.value {
+        for entry in &mut mapping.entries {
+            entry.mark = None;
+        }
+    }
+    node
+}
+
+fn mark_of(tag: Option<&Tag>) -> Option<Mark> {
+    match tag?.original().as_str() {
+        "!reset" => Some(Mark::Reset),
+        "!override" => Some(Mark::Override),
+        _ => None,
+    }
+}
+
+/// A key must be a text; anything else is reported and stands in under an empty name.
 fn into_key(node: Node, problems: &mut Problems) -> Key {
     let text = match &node.value {
-        Value::Scalar(scalar) => scalar.text.clone(),
-        Value::Null => "null".to_owned(),
-        Value::Sequence(_) | Value::Mapping(_) => {
+        Value::Scalar(scalar) => {
+            if scalar.resolve() != Resolved::Text {
+                let message = format!("a key must be text, found {}", node.describe());
+                let help = format!("quote it: `\"{}\"`", shorten(&scalar.text));
+                problems.push(Problem::error(message).at(&node.place).help(help));
+            }
+            scalar.text.clone()
+        }
+        Value::Null | Value::Sequence(_) | Value::Mapping(_) => {
             problems.push(
                 Problem::error(format!("a key must be text, found {}", node.describe()))
                     .at(&node.place)
@@ -437,11 +507,14 @@ mod tests {
     fn show(text: &str) -> String {
         let source = Source::new("f.yaml", text, 0);
         let mut problems = Problems::default();
-        let root = parse(&source, &mut problems);
+        let roots = parse(&source, &mut problems);
         let mut out = String::new();
-        match &root {
-            Some(root) => write(root, &mut out),
-            None => out.push_str("(nothing)"),
+        for (index, root) in roots.iter().enumerate() {
+            out.push_str(if index > 0 { " --- " } else { "" });
+            write(root, &mut out);
+        }
+        if roots.is_empty() {
+            out.push_str("(nothing)");
         }
         if !problems.is_empty() {
             write!(out, "\n{problems}").unwrap();
@@ -467,6 +540,11 @@ mod tests {
                 for (index, entry) in mapping.entries.iter().enumerate() {
                     out.push_str(if index > 0 { ", " } else { "" });
                     write!(out, "{}: ", entry.key.text).unwrap();
+                    match entry.mark {
+                        Some(Mark::Reset) => out.push_str("!reset "),
+                        Some(Mark::Override) => out.push_str("!override "),
+                        None => {}
+                    }
                     write(&entry.value, out);
                 }
                 out.push('}');
@@ -481,7 +559,7 @@ mod tests {
             @r#"{b: "x", a: [1, "1", null], n: null, l: "t\n", m: "5", i: 7}"#
         );
         insta::assert_snapshot!(show("# only a comment\n"), @"(nothing)");
-        insta::assert_snapshot!(show("---\n~\n"), @"(nothing)");
+        insta::assert_snapshot!(show("---\n~\n"), @"null");
     }
 
     #[test]
@@ -509,17 +587,12 @@ mod tests {
         f.yaml:1:4: not valid yaml: unclosed bracket '['
         1 error
         ");
-        insta::assert_snapshot!(show("a: !reset null\nb: !foo [1]"), @r"
-        {a: null, b: [1]}
-        f.yaml:1:11: tag `!reset` is not honoured yet
-        f.yaml:2:9: unknown tag `!foo`
-        2 errors
+        insta::assert_snapshot!(show("a: !reset null\nb: !foo [1]"), @"
+        {a: !reset null, b: [1]}
+        f.yaml:2:9: unknown tag `!foo` has no effect
+        1 warning
         ");
-        insta::assert_snapshot!(show("a: 1\n---\nb: 2\n"), @r"
-        (nothing)
-        f.yaml:2:1: the file has more than one yaml document
-        1 error
-        ");
+        insta::assert_snapshot!(show("a: 1\n---\nb: 2\n"), @"{a: 1} --- {b: 2}");
         insta::assert_snapshot!(show("? [a]\n: 1\n"), @r"
         {: 1}
         f.yaml:1:3: a key must be text, found a list

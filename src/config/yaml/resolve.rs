@@ -3,6 +3,8 @@
 //! Pure. Base 8 is both `0o17` and `017`; underscores may separate digits; `yes`, `no`, `on` and
 //! `off` are text here, and only a key that wants a boolean reads them as one.
 
+use std::fmt;
+
 use super::Scalar;
 
 /// The type and value of a scalar.
@@ -11,6 +13,8 @@ pub(in crate::config) enum Resolved {
     Bool(bool),
     Int(i128),
     Float(f64),
+    /// A date, with or without a time.
+    Timestamp(Timestamp),
     Text,
 }
 
@@ -28,7 +32,10 @@ impl Scalar {
         if let Some(int) = integer(&self.text) {
             return Resolved::Int(int);
         }
-        float(&self.text).map_or(Resolved::Text, Resolved::Float)
+        if let Some(float) = float(&self.text) {
+            return Resolved::Float(float);
+        }
+        Timestamp::parse(&self.text).map_or(Resolved::Text, Resolved::Timestamp)
     }
 
     /// The text that Compose hands on where a key takes any scalar: numbers and booleans are
@@ -38,6 +45,7 @@ impl Scalar {
             Resolved::Bool(value) => value.to_string(),
             Resolved::Int(value) => value.to_string(),
             Resolved::Float(value) => go_float(value),
+            Resolved::Timestamp(value) => value.to_string(),
             Resolved::Text => self.text.clone(),
         }
     }
@@ -97,8 +105,111 @@ fn float(text: &str) -> Option<f64> {
     if is_number { digits.parse().ok() } else { None }
 }
 
-/// A floating-point number as Go prints it: shortest digits, with an exponent below 1e-4 and from
-/// 1e21.
+/// A date of the YAML type repository. Compose accepts none where the specification gives a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Timestamp {
+    date: [u16; 3],
+    time: [u16; 3],
+    nanoseconds: u32,
+    /// Minutes east of Greenwich.
+    offset: i16,
+}
+
+impl Timestamp {
+    /// Reads `2001-12-14`, `2001-12-14 21:59:43.10` and `2001-12-14t21:59:43.10-05:00`.
+    fn parse(text: &str) -> Option<Self> {
+        let (date, rest) = match text.find(['T', 't', ' ']) {
+            Some(end) => (text.get(..end)?, text.get(end..)?),
+            None => (text, ""),
+        };
+        let date = numbers(date, '-')?;
+        let [year, month, day] = date;
+        let is_date = text.as_bytes().get(4) == Some(&b'-')
+            && year > 0
+            && u8::try_from(month)
+                .ok()
+                .and_then(|month| time::Month::try_from(month).ok())
+                .is_some_and(|month| (1..=u16::from(month.length(i32::from(year)))).contains(&day));
+        if !is_date {
+            return None;
+        }
+        let mut timestamp = Self {
+            date,
+            time: [0; 3],
+            nanoseconds: 0,
+            offset: 0,
+        };
+        let Some(separator) = rest.chars().next() else {
+            return Some(timestamp);
+        };
+        let mut clock = rest.get(1..)?;
+        if separator != ' ' {
+            let zone = clock.find(['Z', '+', '-'])?;
+            timestamp.offset = offset(clock.get(zone..)?)?;
+            clock = clock.get(..zone)?;
+        }
+        if let Some((whole, fraction)) = clock.split_once('.') {
+            let is_fraction = (1..=9).contains(&fraction.len())
+                && fraction.bytes().all(|byte| byte.is_ascii_digit());
+            if !is_fraction {
+                return None;
+            }
+            timestamp.nanoseconds = format!("{fraction:0<9}").parse().ok()?;
+            clock = whole;
+        }
+        timestamp.time = numbers(clock, ':')?;
+        let [hour, minute, second] = timestamp.time;
+        (hour < 24 && minute < 60 && second < 60).then_some(timestamp)
+    }
+}
+
+/// Three numbers between separators.
+fn numbers(text: &str, separator: char) -> Option<[u16; 3]> {
+    let mut parts = text.split(separator).map(|part| {
+        let is_number = (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        if is_number { part.parse().ok() } else { None }
+    });
+    let found = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(found)
+}
+
+/// `Z`, `+01:30` or `-05:00`, in minutes.
+fn offset(text: &str) -> Option<i16> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let (hours, minutes) = text.get(1..)?.split_once(':')?;
+    let two = |part: &str| -> Option<i16> {
+        let is_number = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        if is_number { part.parse().ok() } else { None }
+    };
+    Some(sign * (two(hours)? * 60 + two(minutes)?))
+}
+
+impl fmt::Display for Timestamp {
+    /// As RFC 3339.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([year, month, day], [hour, minute, second]) = (self.date, self.time);
+        write!(
+            formatter,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
+        if self.nanoseconds > 0 {
+            let fraction = format!("{:09}", self.nanoseconds);
+            write!(formatter, ".{}", fraction.trim_end_matches('0'))?;
+        }
+        if self.offset == 0 {
+            return formatter.write_str("Z");
+        }
+        let sign = if self.offset < 0 { '-' } else { '+' };
+        let minutes = self.offset.unsigned_abs();
+        write!(formatter, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+/// A floating-point number as Go's `%v` prints it: shortest digits, with an exponent below 1e-4 and
+/// from 1e6 on.
 fn go_float(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -107,7 +218,7 @@ fn go_float(value: f64) -> String {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let size = value.abs();
-    if size != 0.0 && !(1e-4..1e21).contains(&size) {
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
         let text = format!("{value:e}");
         return match text.split_once('e') {
             Some((digits, exponent)) => {
@@ -129,14 +240,12 @@ mod tests {
     use super::*;
 
     fn printed(text: &str) -> String {
-        let scalar = Scalar {
-            text: text.to_owned(),
-            plain: true,
-        };
+        let scalar = Scalar::plain(text);
         let kind = match scalar.resolve() {
             Resolved::Bool(_) => "bool",
             Resolved::Int(_) => "int",
             Resolved::Float(_) => "float",
+            Resolved::Timestamp(_) => "date",
             Resolved::Text => "text",
         };
         format!("{kind} {}", scalar.printed())
@@ -167,7 +276,17 @@ mod tests {
             ("on", "text on"),
             ("1.2.3", "text 1.2.3"),
             ("22:22", "text 22:22"),
-            ("2024-01-01", "text 2024-01-01"),
+            ("2024-01-01", "date 2024-01-01T00:00:00Z"),
+            ("2024-13-01", "text 2024-13-01"),
+            (
+                "2024-1-2 3:04:05.60 +01:30",
+                "text 2024-1-2 3:04:05.60 +01:30",
+            ),
+            (
+                "2024-1-2T3:04:05.60+01:30",
+                "date 2024-01-02T03:04:05.6+01:30",
+            ),
+            ("2024-01-02 03:04:05", "date 2024-01-02T03:04:05Z"),
             ("10s", "text 10s"),
             ("-", "text -"),
             (".", "text ."),
