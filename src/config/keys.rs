@@ -97,14 +97,9 @@ pub const TOP_LEVEL: Section = Section {
         honoured("networks"),
         honoured("volumes"),
         honoured(EXTENSION),
-        no_effect("version", "it is obsolete; remove it"),
         warned("configs"),
         warned("models"),
         warned("secrets"),
-        refused(
-            "include",
-            "the services of the included files would be missing",
-        ),
     ],
 };
 
@@ -120,9 +115,10 @@ pub const SERVICE: Section = Section {
         honoured("container_name"),
         honoured("depends_on"),
         honoured("entrypoint"),
-        honoured("env_file"),
         honoured("environment"),
         honoured("expose"),
+        // It is left only where there is nothing to extend.
+        honoured("extends"),
         honoured("extra_hosts"),
         honoured("healthcheck"),
         honoured("hostname"),
@@ -172,7 +168,6 @@ pub const SERVICE: Section = Section {
         warned("group_add"),
         warned("ipc"),
         warned_unless("isolation", &["default"]),
-        warned("label_file"),
         warned("links"),
         warned("logging"),
         warned("mac_address"),
@@ -203,7 +198,6 @@ pub const SERVICE: Section = Section {
         warned_unless("use_api_socket", &["false"]),
         warned("userns_mode"),
         warned("uts"),
-        refused("extends", "what the extended service says would be missing"),
         refused(
             "network_mode",
             "the service would be reachable from other places than the file says",
@@ -361,20 +355,6 @@ pub const MOUNT_TMPFS: Section = Section {
     keys: &[honoured("mode"), honoured("size")],
 };
 
-/// One entry of `env_file:`, long form.
-pub const ENV_FILE: Section = Section {
-    path: "services.*.env_file[]",
-    owner: "`env_file`",
-    keys: &[
-        honoured("path"),
-        honoured("required"),
-        refused(
-            "format",
-            "the file would be read in another way than it is written",
-        ),
-    ],
-};
-
 /// A network of the project.
 pub const NETWORK: Section = Section {
     path: "networks.*",
@@ -467,7 +447,7 @@ pub const SUITE: Section = Section {
 };
 
 /// All sections, for whoever compares them with the published schema.
-pub const SECTIONS: [&Section; 20] = [
+pub const SECTIONS: [&Section; 19] = [
     &TOP_LEVEL,
     &SERVICE,
     &BUILD,
@@ -479,7 +459,6 @@ pub const SECTIONS: [&Section; 20] = [
     &MOUNT_BIND,
     &MOUNT_VOLUME,
     &MOUNT_TMPFS,
-    &ENV_FILE,
     &NETWORK,
     &VOLUME,
     &PROJECT_EXTENSION,

@@ -1,5 +1,7 @@
 //! From the short forms of the specification to the long ones.
 
+use std::collections::HashMap;
+
 use super::super::diagnostic::{Problem, Problems};
 use super::super::source::Place;
 use super::super::yaml::{Entry, Mapping, Node, Resolved, Scalar, Value, shorten};
@@ -132,36 +134,38 @@ impl Canonical<'_> {
 
     /// A list of `key=value` becomes a mapping.
     fn key_values(&mut self, node: &mut Node) {
-        let Value::Sequence(items) = &node.value else {
-            return;
-        };
-        let mut mapping = Mapping::default();
-        for item in items {
-            let Some(text) = item.as_text() else { continue };
-            match text.split_once('=') {
-                Some((key, value)) => mapping.set(key, derived(item, value)),
-                None => {
-                    let message = format!("`{}` is not `NAME=VALUE`", shorten(text));
-                    self.problems.push(Problem::error(message).at(&item.place));
-                }
-            }
-        }
-        node.value = Value::Mapping(mapping);
+        self.split_list(node, "`NAME=VALUE`", |_| false);
     }
 
+    /// A list of `id=path` becomes a mapping; `default` stands alone.
     fn ssh(&mut self, node: &mut Node) {
+        self.split_list(node, "`ID=PATH`, nor `default`", |text| text == "default");
+    }
+
+    /// Splits the entries of a list at `=`; the last one of a name counts. Texts without `=` are
+    /// wrong, unless they may stand alone.
+    fn split_list(&mut self, node: &mut Node, wanted: &str, alone: impl Fn(&str) -> bool) {
         let Value::Sequence(items) = &node.value else {
             return;
         };
         let mut mapping = Mapping::default();
+        let mut positions: HashMap<&str, usize> = HashMap::new();
         for item in items {
             let Some(text) = item.as_text() else { continue };
-            match text.split_once('=') {
-                Some((id, path)) => mapping.set(id, derived(item, path)),
-                None if text == "default" => mapping.set(text, Node::null(&item.place)),
+            let (key, value) = match text.split_once('=') {
+                Some((key, value)) => (key, derived(item, value)),
+                None if alone(text) => (text, Node::null(&item.place)),
                 None => {
-                    let message = format!("`{}` is not `ID=PATH`, nor `default`", shorten(text));
+                    let message = format!("`{}` is not {wanted}", shorten(text));
                     self.problems.push(Problem::error(message).at(&item.place));
+                    continue;
+                }
+            };
+            match positions.get(key) {
+                Some(position) => mapping.entries[*position].value = value,
+                None => {
+                    positions.insert(key, mapping.entries.len());
+                    mapping.entries.push(Entry::new(key, value));
                 }
             }
         }

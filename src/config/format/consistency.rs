@@ -1,153 +1,65 @@
 //! Checks across the keys of a project: what the reference implementation refuses beyond the schema.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 
 use super::super::diagnostic::{Problem, Problems};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
-use super::super::yaml::{Entry, Mapping, Node, Resolved, Value, shorten};
+use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 
-/// Checks of single values, once the files of a layer are merged.
-pub(super) fn check_values(root: &Mapping, problems: &mut Problems) {
-    for entry in entries(root.get("volumes")) {
-        external_alone(entry, problems);
-    }
-    for entry in entries(root.get("configs")) {
-        one_content(
-            entry,
-            ("config", &["file", "environment", "content"]),
-            problems,
-        );
-    }
-    for entry in entries(root.get("secrets")) {
-        one_content(entry, ("secret", &["file", "environment"]), problems);
-    }
-    for entry in entries(root.get("services")) {
-        let Some(service) = entry.value.mapping() else {
-            continue;
-        };
-        for port in items(service.get("ports")) {
-            if let Some(node) = port.get("host_ip")
-                && let Some(text) = node.as_text()
-                && text.parse::<IpAddr>().is_err()
-            {
-                let message = format!("`host_ip`: `{}` is not an address", shorten(text));
-                problems.push(Problem::error(message).at(&node.place));
-            }
-        }
-        for (key, what) in [
-            ("ports", "a port"),
-            ("devices", "a device"),
-            ("volumes", "a mount"),
-        ] {
-            for item in items(service.get(key)) {
-                if item.mapping().is_some() && item.get("target").is_none() {
-                    let message = format!("{what} has no `target`");
-                    problems.push(Problem::error(message).at(&item.place));
-                }
-            }
-        }
-        for item in items(service.get("expose")) {
-            if let Some(scalar) = item.scalar()
-                && matches!(scalar.resolve(), Resolved::Float(_))
-            {
-                let message = format!("`{}` is not a port", shorten(&scalar.text));
-                problems.push(Problem::error(message).at(&item.place));
-            }
-        }
-        for watch in items(service.get("develop").and_then(|node| node.get("watch"))) {
-            if let Some(path) = watch.get("path").filter(|path| path.as_text() == Some("")) {
-                problems.push(Problem::error("`path` must not be empty").at(&path.place));
-            }
-        }
-        let reserved = service
-            .get("deploy")
-            .and_then(|node| node.get("resources")?.get("reservations")?.get("devices"));
-        for device in items(reserved).iter().chain(items(service.get("gpus"))) {
-            if let (Some(count), Some(_)) = (device.get("count"), device.get("device_ids")) {
-                let message = "`count` and `device_ids` exclude each other";
-                problems.push(Problem::error(message).at(&count.place));
-            }
-        }
-    }
-}
-
-fn entries(node: Option<&Node>) -> &[Entry] {
+pub(super) fn entries(node: Option<&Node>) -> &[Entry] {
     node.and_then(Node::mapping)
         .map_or(&[], |mapping| &mapping.entries)
 }
 
-fn items(node: Option<&Node>) -> &[Node] {
+pub(super) fn items(node: Option<&Node>) -> &[Node] {
     node.and_then(Node::sequence).unwrap_or_default()
 }
 
-fn is_true(node: Option<&Node>) -> bool {
+pub(super) fn is_true(node: Option<&Node>) -> bool {
     node.and_then(Node::scalar)
         .is_some_and(|scalar| scalar.printed() == "true")
 }
 
-/// An external volume is not made here, so nothing but its name can be said of it.
-fn external_alone(entry: &Entry, problems: &mut Problems) {
-    let Some(map) = entry.value.mapping() else {
-        return;
-    };
-    if !is_true(map.get("external")) {
-        return;
-    }
-    for other in &map.entries {
-        let key = other.key.text.as_str();
-        if key != "name" && key != "external" && !key.starts_with("x-") {
-            let name = shorten(&entry.key.text);
-            let message = format!("volume `{name}` is external, so it has no `{key}`");
-            problems.push(Problem::error(message).at(&other.key.place));
-        }
-    }
-}
-
-fn one_content(entry: &Entry, (what, keys): (&str, &[&str]), problems: &mut Problems) {
-    let empty = Mapping::default();
-    let map = match &entry.value.value {
-        Value::Mapping(map) => map,
-        Value::Null => &empty,
-        _ => return,
-    };
-    let name = shorten(&entry.key.text);
-    let given: Vec<&Entry> = keys.iter().filter_map(|key| map.entry(key)).collect();
-    match given.as_slice() {
-        [] => {
-            if map.get("driver").is_none() && map.get("external").is_none() {
-                let shown: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-                let message = format!("{what} `{name}` has no content");
-                let help = format!("give one of {}", shown.join(", "));
-                problems.push(Problem::error(message).at(&entry.key.place).help(help));
-            }
-        }
-        [_] => {}
-        [first, second, ..] => {
-            let message = format!(
-                "{what} `{name}` has both `{}` and `{}`",
-                first.key.text, second.key.text
-            );
-            problems.push(
-                Problem::error(message)
-                    .at(&second.key.place)
-                    .at(&first.key.place),
-            );
-        }
-    }
-}
-
 /// What a whole project is checked against.
-pub(in crate::config) struct Names<'r> {
-    root: &'r Mapping,
+struct Names<'r> {
+    /// The entries of each section by name, since projects may be large.
+    sections: HashMap<&'static str, HashMap<&'r str, &'r Entry>>,
     /// The services whose profiles are active.
     active: &'r BTreeSet<String>,
 }
 
+impl<'r> Names<'r> {
+    fn new(root: &'r Mapping, active: &'r BTreeSet<String>) -> Self {
+        const SECTIONS: [&str; 6] = [
+            "services", "networks", "volumes", "secrets", "configs", "models",
+        ];
+        let index = |section: &str| -> HashMap<&'r str, &'r Entry> {
+            let entries = entries(root.get(section)).iter();
+            entries
+                .map(|entry| (entry.key.text.as_str(), entry))
+                .collect()
+        };
+        Self {
+            sections: SECTIONS.map(|section| (section, index(section))).into(),
+            active,
+        }
+    }
+
+    fn find(&self, section: &str, name: &str) -> Option<&'r Entry> {
+        self.sections.get(section)?.get(name).copied()
+    }
+
+    /// All names of a section, in order, so that suggestions do not depend on chance.
+    fn all(&self, section: &str) -> BTreeSet<&'r str> {
+        let names = self.sections.get(section).into_iter();
+        names.flat_map(|names| names.keys().copied()).collect()
+    }
+}
+
 /// Checks the active services of a whole project.
 pub(in crate::config) fn check(root: &Mapping, active: &BTreeSet<String>, problems: &mut Problems) {
-    let names = Names { root, active };
+    let names = Names::new(root, active);
     let services = || {
         entries(root.get("services"))
             .iter()
@@ -259,14 +171,10 @@ impl Checking<'_> {
     fn built_service(&mut self, target: &str, place: &Place) {
         let name = self.name();
         let shown = shorten(target);
-        let other = self
-            .names
-            .root
-            .get("services")
-            .and_then(|node| node.get(target));
+        let other = self.names.find("services", target);
         let message = match other {
             Some(other) if self.names.active.contains(target) => {
-                if other.get("build").is_some() {
+                if other.value.get("build").is_some() {
                     return;
                 }
                 format!("service `{name}` builds upon `{shown}`, which has no `build`")
@@ -317,8 +225,7 @@ impl Checking<'_> {
         place: &Place,
         otherwise: &str,
     ) {
-        let declared = self.names.root.get(section);
-        if declared.is_none_or(|node| node.get(key).is_none()) {
+        if self.names.find(section, key).is_none() {
             self.unknown((message, key), place, section, Some(otherwise));
         }
     }
@@ -331,12 +238,12 @@ impl Checking<'_> {
         section: &str,
         otherwise: Option<&str>,
     ) {
-        let known = entries(self.names.root.get(section)).iter();
-        let known = known.map(|entry| entry.key.text.as_str());
-        let known = known.filter(|other| *other != self.entry.key.text);
         let help = match self.problems.is_full() {
             true => None,
-            false => did_you_mean(name, known),
+            false => {
+                let known = self.names.all(section).into_iter();
+                did_you_mean(name, known.filter(|other| *other != self.entry.key.text))
+            }
         };
         let problem = Problem::error(message).at(place);
         self.problems
@@ -436,9 +343,7 @@ impl Checking<'_> {
                 continue;
             }
             let shown = shorten(key);
-            let services = self.names.root.get("services");
-            let declared = services.and_then(|node| node.mapping()?.entry(key));
-            if let Some(declared) = declared {
+            if let Some(declared) = self.names.find("services", key) {
                 if is_true(dependency.value.get("required")) {
                     self.problems.push(
                         Problem::error(format!(

@@ -1,7 +1,7 @@
 //! `env_file` and `label_file` of a service: their contents become part of `environment` and
 //! `labels`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::super::diagnostic::{Problem, Problems};
@@ -101,8 +101,7 @@ impl Reading<'_> {
         }
         let place = files.key.place.clone();
         let mut environment = Mapping::default();
-        let named: std::collections::HashSet<String> =
-            own.iter().map(|entry| entry.key.text.clone()).collect();
+        let named: HashSet<String> = own.iter().map(|entry| entry.key.text.clone()).collect();
         for (name, value) in found {
             if !named.contains(&name) {
                 environment
@@ -145,8 +144,9 @@ impl Reading<'_> {
         let place = files.key.place.clone();
         let mut labels = Mapping::default();
         let own = own_entries(service.get("labels"));
+        let named: HashSet<String> = own.iter().map(|own| own.key.text.clone()).collect();
         for (name, value) in found {
-            if !own.iter().any(|own| own.key.text == name) {
+            if !named.contains(&name) {
                 labels
                     .entries
                     .push(Entry::new(name, Node::text(value, &place)));
@@ -215,7 +215,7 @@ fn own_entries(node: Option<&Node>) -> Vec<Own> {
             .collect(),
         _ => Vec::new(),
     };
-    let mut positions = std::collections::HashMap::new();
+    let mut positions = HashMap::new();
     let mut unique: Vec<Own> = Vec::with_capacity(entries.len());
     for entry in entries {
         match positions.get(&entry.key.text) {

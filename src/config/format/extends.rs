@@ -1,6 +1,8 @@
 //! `extends`: a service that begins as a copy of another one, of this file or of another.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::super::diagnostic::Problem;
 use super::super::files::{clean_path, shown_name};
@@ -14,15 +16,33 @@ use super::{Loader, Scope, canonical, merge, paths, reset, unique};
 const MAX_CHAIN: usize = 100;
 
 /// The services of a file that others extend, in canonical form, with its marks.
-#[derive(Clone)]
 pub(super) struct Base {
-    services: Mapping,
+    services: Services,
     marks: Vec<MarkedPath>,
+}
+
+/// Services by name, since files may be large.
+struct Services {
+    mapping: Mapping,
+    positions: HashMap<String, usize>,
+}
+
+impl Services {
+    fn new(mapping: Mapping) -> Self {
+        let keys = mapping.entries.iter().map(|entry| entry.key.text.clone());
+        let positions = keys.zip(0..).collect();
+        Self { mapping, positions }
+    }
+
+    fn get(&self, name: &str) -> Option<&Node> {
+        let entry = self.mapping.entries.get(*self.positions.get(name)?);
+        entry.map(|entry| &entry.value)
+    }
 }
 
 /// What one step of a chain may look at.
 struct Origin<'o> {
-    services: &'o Mapping,
+    services: &'o Services,
     file: &'o Path,
     marks: &'o [MarkedPath],
 }
@@ -51,7 +71,7 @@ pub(super) fn apply(
     if !services.entries.iter().any(extends) {
         return;
     }
-    let before = services.clone();
+    let before = Services::new(services.clone());
     let origin = Origin {
         services: &before,
         file,
@@ -119,18 +139,12 @@ fn resolve(
             }
         },
     };
-    let other = match &found {
-        Some((file, base)) => Origin {
-            services: &base.services,
-            file,
-            marks: &base.marks,
-        },
-        None => Origin {
-            services: origin.services,
-            file: origin.file,
-            marks: origin.marks,
-        },
-    };
+    let read = found.as_ref().map(|(file, base)| Origin {
+        services: &base.services,
+        file,
+        marks: &base.marks,
+    });
+    let other = read.as_ref().unwrap_or(origin);
     if other.services.get(wanted).is_none() {
         let shown = shown_name(other.file, loader.shown_from);
         let message = format!(
@@ -138,9 +152,12 @@ fn resolve(
             shorten(name),
             shorten(wanted)
         );
-        let names = other.services.entries.iter();
+        let names = other.services.mapping.entries.iter();
         let names = names.map(|entry| entry.key.text.as_str());
-        let help = did_you_mean(wanted, names.filter(|other| *other != name));
+        let help = match loader.problems.is_full() {
+            true => None,
+            false => did_you_mean(wanted, names.filter(|other| *other != name)),
+        };
         let problem = Problem::error(message).at(place);
         loader.problems.push(match help {
             Some(help) => problem.help(help),
@@ -156,7 +173,7 @@ fn resolve(
     if !enter(loader, chain, step) {
         return None;
     }
-    let base = resolve(loader, &other, wanted, scope, chain);
+    let base = resolve(loader, other, wanted, scope, chain);
     chain.pop();
     let mut base = base?;
     if base.is_null() {
@@ -203,13 +220,17 @@ fn enter(loader: &mut Loader<'_>, chain: &mut Vec<Step>, step: Step) -> bool {
 }
 
 /// The services of another file, read once for each directory that asks.
-fn base_of(loader: &mut Loader<'_>, (path, place): (&Path, &Place), scope: &Scope) -> Option<Base> {
+fn base_of(
+    loader: &mut Loader<'_>,
+    (path, place): (&Path, &Place),
+    scope: &Scope,
+) -> Option<Rc<Base>> {
     let path = clean_path(path);
     let key = (path.clone(), scope.directory.clone());
     if let Some(base) = loader.bases.get(&key) {
         return base.clone();
     }
-    let base = read_base(loader, (&path, place), scope);
+    let base = read_base(loader, (&path, place), scope).map(Rc::new);
     loader.bases.insert(key, base.clone());
     base
 }
@@ -267,7 +288,7 @@ fn read_base(
     };
     match services.value {
         Value::Mapping(services) => Some(Base {
-            services,
+            services: Services::new(services),
             marks: all_marks,
         }),
         _ => None,

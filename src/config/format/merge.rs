@@ -346,3 +346,117 @@ fn driver_changes(base: &Node, over: &Node) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::source::Source;
+    use super::super::super::yaml;
+    use super::*;
+
+    /// Places where each rule applies, and some where none does.
+    const PATHS: [&[&str]; 12] = [
+        &["services", "a", "command"],
+        &["services", "a", "depends_on"],
+        &["services", "a", "networks"],
+        &["services", "a", "environment"],
+        &["services", "a", "build"],
+        &["services", "a", "logging"],
+        &["services", "a", "extra_hosts"],
+        &["services", "a", "ulimits"],
+        &["services", "a", "deploy"],
+        &["networks", "a", "ipam", "config"],
+        &["networks", "a", "labels"],
+        &["x-any"],
+    ];
+
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            (0..3_i64).prop_map(Into::into),
+            "[ab]=?[cd]?".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::btree_map("driver|subnet|[abc]", inner, 0..4)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn document() -> impl Strategy<Value = serde_json::Value> {
+        (prop::sample::select(&PATHS), value()).prop_map(|(path, value)| {
+            path.iter().rev().fold(value, |below, key| {
+                serde_json::Value::Object([((*key).to_owned(), below)].into_iter().collect())
+            })
+        })
+    }
+
+    fn tree(json: &serde_json::Value) -> Node {
+        let source = Source::new("f.yaml", json.to_string(), 0);
+        let mut problems = Problems::default();
+        yaml::parse(&source, &mut problems).pop().unwrap()
+    }
+
+    fn show(node: &Node) -> serde_json::Value {
+        match &node.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Scalar(scalar) => scalar.printed().into(),
+            Value::Sequence(items) => items.iter().map(show).collect(),
+            Value::Mapping(mapping) => {
+                let entries = mapping.entries.iter();
+                entries
+                    .map(|entry| (entry.key.text.clone(), show(&entry.value)))
+                    .collect()
+            }
+        }
+    }
+
+    fn merged(base: &serde_json::Value, over: &serde_json::Value) -> (serde_json::Value, usize) {
+        let mut problems = Problems::default();
+        let node = merge(tree(base), tree(over), &mut problems);
+        (show(&node), problems.iter().count())
+    }
+
+    proptest! {
+        #[test]
+        fn over_nothing_a_document_is_itself(document in document()) {
+            let empty = serde_json::json!({});
+            prop_assert_eq!(merged(&empty, &document), (show(&tree(&document)), 0));
+            prop_assert_eq!(merged(&document, &empty), (show(&tree(&document)), 0));
+        }
+
+        #[test]
+        fn no_key_of_either_document_is_lost(base in document(), over in document()) {
+            let (merged, _) = merged(&base, &over);
+            for document in [&base, &over] {
+                for (key, value) in document.as_object().unwrap() {
+                    let found = merged.get(key);
+                    prop_assert!(found.is_some());
+                    for name in value.as_object().into_iter().flat_map(|map| map.keys()) {
+                        prop_assert!(found.unwrap().get(name).is_some(), "{} of {}", name, merged);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn documents_about_different_things_do_not_touch(value in value(), other in value()) {
+            let base = serde_json::json!({ "services": { "a": value } });
+            let over = serde_json::json!({ "services": { "b": other }, "volumes": { "v": {} } });
+            let (merged, problems) = merged(&base, &over);
+            prop_assert_eq!(problems, 0);
+            prop_assert_eq!(&merged["services"]["a"], &show(&tree(&value)));
+            prop_assert_eq!(&merged["services"]["b"], &show(&tree(&other)));
+        }
+
+        #[test]
+        fn a_later_scalar_wins(first in "[a-z]{1,5}", second in "[a-z]{1,5}") {
+            let of = |text: &str| serde_json::json!({ "services": { "a": { "image": text } } });
+            prop_assert_eq!(merged(&of(&first), &of(&second)), (of(&second), 0));
+        }
+    }
+}

@@ -24,10 +24,12 @@ mod ports;
 mod reset;
 pub(super) mod schema;
 mod unique;
+mod values;
 mod volume;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::diagnostic::{Problem, Problems};
@@ -70,7 +72,7 @@ pub(super) struct Loader<'a> {
     replacer: Replacer,
     copies_left: usize,
     /// Services of files that others extend, by file and by the directory of who asks.
-    bases: HashMap<(PathBuf, PathBuf), Option<extends::Base>>,
+    bases: HashMap<(PathBuf, PathBuf), Option<Rc<extends::Base>>>,
 }
 
 impl<'a> Loader<'a> {
@@ -140,7 +142,7 @@ impl<'a> Loader<'a> {
         let mut dict = dict?;
         if let Some(root) = dict.mapping_mut() {
             defaults::apply(root);
-            consistency::check_values(root, self.problems);
+            values::check(root, self.problems);
             paths::resolve(root, scope);
             normalise::resolve_variables(root, &scope.variables);
         }

@@ -1,8 +1,9 @@
 //! What the specification adds to a merged project: the default network, names of resources,
 //! dependencies that follow from other keys, and variables without a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use super::super::source::Place;
 use super::super::yaml::{Entry, Key, Mapping, Node, Scalar, Value};
 use super::canonical::clean_target;
 use super::{each_item, each_mapping};
@@ -151,8 +152,8 @@ fn fill(node: &mut Node, variables: &BTreeMap<String, String>, keep: bool) {
 }
 
 /// Links, shared namespaces and shared volumes are dependencies too.
-fn dependencies(service: &mut Mapping, place: &super::super::source::Place) {
-    let mut wanted: Vec<(String, &str, super::super::source::Place)> = Vec::new();
+fn dependencies(service: &mut Mapping, place: &Place) {
+    let mut wanted: Vec<(String, &str, Place)> = Vec::new();
     for item in each_item(service, "links") {
         if let Some(text) = item.as_text() {
             let parts: Vec<&str> = text.split(':').collect();
@@ -191,8 +192,10 @@ fn dependencies(service: &mut Mapping, place: &super::super::source::Place) {
     let Some(depends_on) = service.get_mut("depends_on").and_then(Node::mapping_mut) else {
         return;
     };
+    let keys = depends_on.entries.iter();
+    let mut known: HashSet<String> = keys.map(|entry| entry.key.text.clone()).collect();
     for (name, restart, place) in wanted {
-        if depends_on.get(&name).is_some() {
+        if !known.insert(name.clone()) {
             continue;
         }
         // The other container must run, and no more is said: as if it were written.

@@ -6,6 +6,9 @@
 mod build;
 mod resolve;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use build::parse;
 pub(super) use resolve::{Resolved, integer};
 
