@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::Problem;
 use super::model::{Condition, Healthcheck, Network, Project, Role, Volume};
+use super::read::injected::{self, DeclaredFiles};
 use super::read::{Context, ReadService};
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
 
@@ -13,6 +14,7 @@ pub(super) struct Parts {
     pub(super) services: Vec<ReadService>,
     pub(super) networks: BTreeMap<NetworkKey, Network>,
     pub(super) volumes: BTreeMap<VolumeKey, Volume>,
+    pub(super) files: DeclaredFiles,
 }
 
 /// Checks the parts and puts them into `project`. The result is whole only if no problem was found.
@@ -21,6 +23,7 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
         services,
         networks,
         volumes,
+        mut files,
     } = parts;
     let mut active = services;
     let names: BTreeSet<ServiceName> = active.iter().map(|one| one.service.name.clone()).collect();
@@ -32,6 +35,9 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
     }
     for one in &active {
         check_ready(context, one);
+    }
+    for one in &mut active {
+        one.service.injected = injected::resolve(context, one, &mut files);
     }
     attach_networks(&active, networks, project);
     set_roles(&mut active);

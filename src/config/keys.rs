@@ -96,10 +96,10 @@ pub const TOP_LEVEL: Section = Section {
         honoured("services"),
         honoured("networks"),
         honoured("volumes"),
+        honoured("configs"),
+        honoured("secrets"),
         honoured(EXTENSION),
-        warned("configs"),
         warned("models"),
-        warned("secrets"),
     ],
 };
 
@@ -112,6 +112,7 @@ pub const SERVICE: Section = Section {
         honoured("cap_add"),
         honoured("cap_drop"),
         honoured("command"),
+        honoured("configs"),
         honoured("container_name"),
         honoured("depends_on"),
         honoured("entrypoint"),
@@ -131,6 +132,7 @@ pub const SERVICE: Section = Section {
         honoured("privileged"),
         honoured("profiles"),
         honoured("read_only"),
+        honoured("secrets"),
         honoured("shm_size"),
         honoured("stop_signal"),
         honoured("tmpfs"),
@@ -144,7 +146,6 @@ pub const SERVICE: Section = Section {
         warned("blkio_config"),
         warned("cgroup"),
         warned("cgroup_parent"),
-        warned("configs"),
         warned("cpu_count"),
         warned("cpu_percent"),
         warned("cpu_period"),
@@ -188,7 +189,6 @@ pub const SERVICE: Section = Section {
         warned_unless("restart", &["no"]),
         warned("runtime"),
         warned_unless("scale", &["1"]),
-        warned("secrets"),
         warned("security_opt"),
         warned_unless("stdin_open", &["false"]),
         warned("stop_grace_period"),
@@ -386,6 +386,61 @@ pub const VOLUME: Section = Section {
     ],
 };
 
+/// A secret of the project. Where its content is to come from is judged when a service uses it, as
+/// Compose does.
+pub const SECRET: Section = Section {
+    path: "secrets.*",
+    owner: "a secret",
+    keys: &[
+        honoured("driver"),
+        honoured("driver_opts"),
+        honoured("environment"),
+        honoured("external"),
+        honoured("file"),
+        // These two only describe the secrets of Swarm.
+        honoured("labels"),
+        honoured("name"),
+        honoured("template_driver"),
+    ],
+};
+
+/// A config of the project; see [`SECRET`].
+pub const CONFIG: Section = Section {
+    path: "configs.*",
+    owner: "a config",
+    keys: &[
+        honoured("content"),
+        honoured("environment"),
+        honoured("external"),
+        honoured("file"),
+        honoured("labels"),
+        honoured("name"),
+        honoured("template_driver"),
+    ],
+};
+
+/// One entry of `secrets:` of a service, long form.
+pub const SECRET_USE: Section = Section {
+    path: "services.*.secrets[]",
+    owner: "a secret of a service",
+    keys: FILE_USE_KEYS,
+};
+
+/// One entry of `configs:` of a service, long form.
+pub const CONFIG_USE: Section = Section {
+    path: "services.*.configs[]",
+    owner: "a config of a service",
+    keys: FILE_USE_KEYS,
+};
+
+const FILE_USE_KEYS: &[KeyRule] = &[
+    honoured("gid"),
+    honoured("mode"),
+    honoured("source"),
+    honoured("target"),
+    honoured("uid"),
+];
+
 /// `x-envrun` on the top level.
 pub const PROJECT_EXTENSION: Section = Section {
     path: "x-envrun",
@@ -447,7 +502,7 @@ pub const SUITE: Section = Section {
 };
 
 /// All sections, for whoever compares them with the published schema.
-pub const SECTIONS: [&Section; 19] = [
+pub const SECTIONS: &[&Section] = &[
     &TOP_LEVEL,
     &SERVICE,
     &BUILD,
@@ -461,6 +516,10 @@ pub const SECTIONS: [&Section; 19] = [
     &MOUNT_TMPFS,
     &NETWORK,
     &VOLUME,
+    &SECRET,
+    &CONFIG,
+    &SECRET_USE,
+    &CONFIG_USE,
     &PROJECT_EXTENSION,
     &SERVICE_EXTENSION,
     &READY,

@@ -241,6 +241,7 @@ fn type_project(canonical: &Canonical, problems: &mut Problems) -> Project {
         services: read::read_services(&mut context, root, &canonical.active),
         networks: read::read_networks(&mut context, root),
         volumes: read::read_volumes(&mut context, root),
+        files: read::injected::read_declared(&mut context, root),
     };
     project.settings = read::read_settings(&mut context, root);
     check::assemble(&mut context, parts, &mut project);

@@ -4,9 +4,13 @@
 //! no clock; it is what the plan is made from. Keys that are not modelled were reported as warnings
 //! when the files were read, so nothing vanishes silently.
 
+mod injected;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use self::injected::{Hidden, InjectedContent, InjectedFile, InjectedKind};
 
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
 
@@ -61,6 +65,8 @@ pub struct Service {
     pub networks: BTreeMap<NetworkKey, Attachment>,
     /// `volumes:`, in file order.
     pub mounts: Vec<Mount>,
+    /// `secrets:` and `configs:`, each target once.
+    pub injected: Vec<InjectedFile>,
     /// `depends_on:`.
     pub depends_on: BTreeMap<ServiceName, Dependency>,
     /// `healthcheck:`; `None` leaves the image's in force.

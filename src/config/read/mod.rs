@@ -8,6 +8,7 @@ pub(super) mod context;
 mod environment;
 mod extension;
 mod health;
+pub(super) mod injected;
 mod mounts;
 mod networks;
 mod ports;

@@ -10,14 +10,17 @@ use super::super::suggest::did_you_mean;
 use super::super::words;
 use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 use super::context::Context;
+use super::injected::FileUse;
 use super::networks::read_attachments;
-use super::{build, environment, extension, health, mounts, ports};
+use super::{build, environment, extension, health, injected, mounts, ports};
 use crate::name::ServiceName;
 
 /// A service with the places that cross checks point at. Its role is not decided yet.
 pub(in crate::config) struct ReadService {
     pub(in crate::config) service: Service,
     pub(in crate::config) places: Places,
+    /// `secrets:` and `configs:`, not looked up at the top level yet.
+    pub(in crate::config) uses: Vec<FileUse>,
 }
 
 /// Where a service says what it needs from the rest of the project.
@@ -65,6 +68,7 @@ pub(super) fn read_service(
         environment: environment::read_environment(context, map),
         networks,
         mounts: volumes,
+        injected: Vec::new(),
         depends_on,
         healthcheck: map
             .get("healthcheck")
@@ -93,7 +97,11 @@ pub(super) fn read_service(
             .entry("healthcheck")
             .map(|entry| entry.key.place.clone()),
     };
-    Some(ReadService { service, places })
+    Some(ReadService {
+        service,
+        places,
+        uses: injected::read_uses(context, map),
+    })
 }
 
 impl Context<'_> {

@@ -1,6 +1,7 @@
 //! Tests of the whole layer: files in, a project or the rendered problems out, as text.
 
 mod hostile;
+mod injected;
 mod merging;
 mod problems;
 mod projects;
@@ -169,6 +170,10 @@ fn describe_service(service: &Service, out: &mut String) {
     }
     for mount in &service.mounts {
         line("mount", describe_mount(mount));
+    }
+    for file in &service.injected {
+        let at = format!("{} `{}` at {}", file.kind, file.source, file.target);
+        line("file", at);
     }
     for (name, how) in &service.depends_on {
         line(
