@@ -23,6 +23,7 @@ fn project(compose: &str) -> Project {
     let request = Request {
         directory: directory.path().to_path_buf(),
         project_name: Some("test".to_owned()),
+        environment: BTreeMap::from([("TOKEN".to_owned(), "t".to_owned())]),
         ..Request::default()
     };
     config::load(&request)
@@ -301,7 +302,7 @@ volumes: { data:  }
         .mounts
         .iter()
         .map(|mount| match &mount.source {
-            MountSpecSource::Volume { name, labels } => {
+            MountSpecSource::Volume { name, labels, .. } => {
                 format!("{name} {} at {}", labels.len(), mount.target)
             }
             MountSpecSource::Bind { path, .. } => format!("{} at {}", path.display(), mount.target),
@@ -317,4 +318,55 @@ volumes: { data:  }
     assert_eq!(endpoint.aliases, ["web", "fixed"]);
     assert_eq!(spec.labels["dev.envrun.run"], RUN.to_string());
     assert_eq!(spec.labels["dev.envrun.service"], "web");
+}
+
+#[test]
+fn files_go_into_the_container_or_into_a_volume_that_is_mounted() {
+    let compose = "
+services:
+  plain: { image: app, secrets: [token], configs: [{ source: settings, target: /etc/x }] }
+  sealed: { image: app, read_only: true, secrets: [token] }
+  mixed:
+    image: app
+    tmpfs: [/run]
+    volumes: ['data:/data']
+    secrets: [token, { source: token, target: /var/run/other }]
+    configs: [settings, { source: settings, target: /data/x }, { source: settings, target: /database }]
+  unit: { image: app, x-envrun: { suite: true } }
+volumes: { data: }
+secrets: { token: { environment: TOKEN } }
+configs: { settings: { content: x } }
+";
+    let plan = Plan::new(&project(compose), RUN, &Selection::default()).expect("a plan");
+    insta::assert_snapshot!(plan.to_text(), @"
+    plan for project `test`
+      0  obtain image `app`  (used by `mixed`, `plain` and 2 more)
+      1  create network `default`  (used by `mixed`, `plain` and 2 more)
+      2  create volume `data`  (used by `mixed`)
+      3  create container that a volume is filled through after 0  (`mixed` uses secret `token`, secret `token`, config `settings`, and mounts something where they belong)
+      4  put files of `mixed` into a volume after 3  (`mixed` uses secret `token`, secret `token`, config `settings`, and mounts something where they belong)
+      5  create container that a volume is filled through after 0  (`sealed` uses secret `token`, and is read-only)
+      6  put files of `sealed` into a volume after 5  (`sealed` uses secret `token`, and is read-only)
+      7  create container of `mixed` after 0, 1, 2, 4  (service `mixed` is part of the environment)
+      8  put files into the container of `mixed` after 7  (`mixed` uses config `settings`, config `settings`)
+      9  start `mixed` after 7, 8  (service `mixed` is part of the environment)
+     10  create container of `plain` after 0, 1  (service `plain` is part of the environment)
+     11  put files into the container of `plain` after 10  (`plain` uses secret `token`, config `settings`)
+     12  start `plain` after 10, 11  (service `plain` is part of the environment)
+     13  create container of `sealed` after 0, 1, 6  (service `sealed` is part of the environment)
+     14  start `sealed` after 13  (service `sealed` is part of the environment)
+     15  create container of `unit` after 0, 1  (suite `unit` is to be run)
+     16  start `unit` after 15  (suite `unit` is to be run)
+     17  wait until `mixed` is ready after 9  (service `mixed` is part of the environment)
+     18  wait until `plain` is ready after 12  (service `plain` is part of the environment)
+     19  wait until `sealed` is ready after 14  (service `sealed` is part of the environment)
+     20  wait until suite `unit` has ended after 16  (its result is the verdict)
+    ");
+    let mounted: Vec<&str> = plan.services["mixed"]
+        .injection
+        .mounted
+        .iter()
+        .map(|mount| mount.target.as_str())
+        .collect();
+    insta::assert_snapshot!(mounted.join(" "), @"/run/secrets/token /var/run/other /data/x");
 }

@@ -34,8 +34,9 @@ pub const PROJECT_LABEL: &str = "dev.envrun.project";
 /// The verbs that envrun needs of an engine.
 ///
 /// Implementations must be cancel-safe only for the reading verbs. Creating and removing verbs are
-/// always called from spawned tasks that are never aborted; [`Engine::pull_image`] and
-/// [`Engine::build_image`] are the exception: dropping them ends the work in the engine.
+/// always called from spawned tasks that are never aborted; [`Engine::pull_image`],
+/// [`Engine::build_image`] and [`Engine::write_archive`] are the exception: dropping them ends the work
+/// in the engine.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// Asks the engine who it is and what it can do.
@@ -93,6 +94,15 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
         path: &str,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError>;
+
+    /// Unpacks a tar archive at the root of a container that need not run; owners and modes are those
+    /// of the archive. What lies on a volume of the container goes to the volume. A directory is never
+    /// replaced by a file. Dropping the future ends the upload.
+    async fn write_archive(
+        &self,
+        container: &ContainerId,
+        archive: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> Result<(), EngineError>;
 
     /// Removes a resource by force: kills a running container, disconnects what hangs on a network.
     /// Answers [`Removal::AlreadyGone`] when there is nothing to remove.
@@ -313,6 +323,9 @@ pub enum MountSpecSource {
         name: String,
         /// Labels, the run's among them.
         labels: BTreeMap<String, String>,
+        /// The file or directory of the volume that is mounted, relative and without `..`; it must be
+        /// there. `None` mounts all of it, and fills an empty volume with what the image has there.
+        subpath: Option<String>,
     },
 }
 

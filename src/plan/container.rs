@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::injection::{FILLED_AT, PlannedCopy};
 use super::{Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels};
 use crate::config::model::{self, Healthcheck, MountSource};
 use crate::engine::{
@@ -63,6 +64,42 @@ pub fn specification(
     }
 }
 
+/// The specification of the container through which a volume is filled. It is never started, so nothing
+/// of the image matters but that it is there. Where the image has a `VOLUME` stands a tmpfs, so that no
+/// volume without a label is made.
+#[must_use]
+pub fn filler(plan: &Plan, copy: &PlannedCopy, image: &ImageFacts) -> ContainerSpec {
+    let labels = run_labels(plan.run, &plan.project);
+    let tmpfs = image.volumes.iter();
+    ContainerSpec {
+        name: copy.filler.clone(),
+        labels: labels.clone(),
+        image: image.id.clone(),
+        command: Some(vec!["never-started".to_owned()]),
+        entrypoint: None,
+        environment: BTreeMap::new(),
+        working_dir: None,
+        user: None,
+        hostname: None,
+        network: None,
+        mounts: vec![MountSpec {
+            source: MountSpecSource::Volume {
+                name: copy.volume.clone(),
+                labels,
+                subpath: None,
+            },
+            target: FILLED_AT.to_owned(),
+            read_only: false,
+        }],
+        published: Vec::new(),
+        healthcheck: None,
+        options: ContainerOptions {
+            tmpfs: tmpfs.map(|path| (path.clone(), String::new())).collect(),
+            ..ContainerOptions::default()
+        },
+    }
+}
+
 fn options(options: &model::ContainerOptions) -> ContainerOptions {
     ContainerOptions {
         init: options.init,
@@ -85,6 +122,7 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
     let own_volume = |number: usize| MountSpecSource::Volume {
         name: resource_name(plan.run, &format!("{}-volume-{number}", service.name)),
         labels: labels.clone(),
+        subpath: None,
     };
     let mut mounts: Vec<MountSpec> = service
         .mounts
@@ -101,10 +139,12 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
                     Some(PlannedVolume::Owned(spec)) => MountSpecSource::Volume {
                         name: spec.name.clone(),
                         labels: spec.labels.clone(),
+                        subpath: None,
                     },
                     Some(PlannedVolume::External(name)) => MountSpecSource::Volume {
                         name: name.clone(),
                         labels: BTreeMap::new(),
+                        subpath: None,
                     },
                     None => own_volume(number),
                 },
@@ -113,6 +153,18 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
             read_only: mount.read_only,
         })
         .collect();
+    mounts.extend(planned.injection.mounted.iter().filter_map(|mount| {
+        let copy = plan.copies.get(mount.copy.0)?;
+        Some(MountSpec {
+            source: MountSpecSource::Volume {
+                name: copy.volume.clone(),
+                labels: labels.clone(),
+                subpath: Some(mount.subpath.clone()),
+            },
+            target: mount.target.clone(),
+            read_only: mount.read_only,
+        })
+    }));
     for path in &image.volumes {
         let covered = mounts.iter().any(|mount| same_path(&mount.target, path))
             || service

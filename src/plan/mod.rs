@@ -6,6 +6,7 @@
 //! decided by the pure functions of [`container`] and [`readiness`] once the facts are in.
 
 pub mod container;
+pub mod injection;
 pub mod readiness;
 mod steps;
 pub mod subnet;
@@ -14,6 +15,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use self::injection::{CopyIndex, Injection, PlannedCopy};
 use crate::config::model::{Project, Service};
 use crate::engine::{BuildSpec, NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
@@ -31,6 +33,8 @@ pub struct Plan {
     pub networks: BTreeMap<NetworkKey, PlannedNetwork>,
     /// Volumes to create.
     pub volumes: BTreeMap<VolumeKey, PlannedVolume>,
+    /// Volumes to fill before they are mounted.
+    pub copies: Vec<PlannedCopy>,
     /// The services that take part.
     pub services: BTreeMap<ServiceName, PlannedService>,
     /// The steps; a step's id is its index.
@@ -80,10 +84,16 @@ pub enum Action {
     CreateNetwork(NetworkKey),
     /// Creates a volume.
     CreateVolume(VolumeKey),
+    /// Creates the container through which a volume is filled, and the volume with it.
+    CreateFiller(CopyIndex),
+    /// Fills the volume.
+    Fill(CopyIndex),
     /// Creates the container of a service on its first network.
     CreateContainer(ServiceName),
     /// Connects the container to a further network.
     ConnectNetwork(ServiceName, NetworkKey),
+    /// Puts files into the container before it starts.
+    Inject(ServiceName),
     /// Attaches to the output of the container and starts it.
     StartContainer(ServiceName),
     /// Waits until a service is ready.
@@ -137,6 +147,8 @@ pub struct PlannedService {
     pub container_name: String,
     /// Its networks, the one it is created on first.
     pub networks: Vec<NetworkKey>,
+    /// Files that it gets before its start.
+    pub injection: Injection,
 }
 
 /// Which suites take part.
@@ -237,11 +249,14 @@ impl Plan {
         }
         let networks = plan_networks(project, &services, run, &labels);
         let volumes = plan_volumes(project, &services, run, &labels);
+        let mut copies = Vec::new();
         let planned: BTreeMap<ServiceName, PlannedService> = services
             .into_iter()
             .map(|service| {
+                let image = image_of[&service.name];
                 let planned = PlannedService {
-                    image: image_of[&service.name],
+                    image,
+                    injection: injection::plan_files(&mut copies, service, run, image),
                     container_name: resource_name(run, service.name.as_str()),
                     networks: service.networks.keys().cloned().collect(),
                     service: service.clone(),
@@ -255,6 +270,7 @@ impl Plan {
             images,
             networks,
             volumes,
+            copies,
             services: planned,
             steps: Vec::new(),
             timeout: project.settings.timeout,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::injection::{self, CopyIndex, CopyOf, PlannedCopy};
 use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Step, StepId};
 use crate::config::model::{Condition, Healthcheck, MountSource, Role, Service};
 use crate::name::ServiceName;
@@ -20,7 +21,8 @@ fn expected(plan: &Plan, action: &Action) -> u64 {
         },
         Action::CreateNetwork(_) => 90,
         Action::CreateVolume(_) => 5,
-        Action::CreateContainer(_) => 10,
+        Action::CreateContainer(_) | Action::CreateFiller(_) => 10,
+        Action::Fill(_) | Action::Inject(_) => 100,
         Action::ConnectNetwork(..) => 5,
         Action::StartContainer(_) => 250,
         Action::AwaitReady(_) | Action::AwaitCompleted(_) | Action::AwaitSuite(_) => 1000,
@@ -69,6 +71,9 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
             );
         }
     }
+    for (index, copy) in plan.copies.iter().enumerate() {
+        list.copy(CopyIndex(index), copy);
+    }
     for planned in plan.services.values() {
         list.containers(planned);
     }
@@ -113,6 +118,15 @@ impl List<'_> {
         self.index.get(action).copied()
     }
 
+    fn copy(&mut self, index: CopyIndex, copy: &PlannedCopy) {
+        let cause = copy_cause(self.plan, copy);
+        let image = self.find(&Action::ObtainImage(copy.image));
+        let create = Action::CreateFiller(index);
+        self.add(create.clone(), cause.clone(), image.into_iter().collect());
+        let filler = self.find(&create);
+        self.add(Action::Fill(index), cause, filler.into_iter().collect());
+    }
+
     fn containers(&mut self, planned: &PlannedService) {
         let name = &planned.service.name;
         let cause = match planned.service.role {
@@ -132,6 +146,11 @@ impl List<'_> {
                 needs.extend(self.find(&Action::CreateVolume(key.clone())));
             }
         }
+        for mount in &planned.injection.mounted {
+            needs.extend(self.find(&Action::Fill(mount.copy)));
+        }
+        needs.sort_unstable();
+        needs.dedup();
         self.add(Action::CreateContainer(name.clone()), cause.clone(), needs);
         let create = self.find(&Action::CreateContainer(name.clone()));
         let mut before_start: Vec<StepId> = create.into_iter().collect();
@@ -144,6 +163,16 @@ impl List<'_> {
                 create.into_iter().chain(network).collect(),
             );
             before_start.extend(self.find(&connect));
+        }
+        if !planned.injection.direct.is_empty() {
+            let inject = Action::Inject(name.clone());
+            let used = injection::names(&planned.service, &planned.injection, true);
+            self.add(
+                inject.clone(),
+                format!("`{name}` uses {used}"),
+                create.into_iter().collect(),
+            );
+            before_start.extend(self.find(&inject));
         }
         self.add(Action::StartContainer(name.clone()), cause, before_start);
     }
@@ -221,6 +250,23 @@ fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
             .values()
             .filter(|planned| planned.image == index),
     )
+}
+
+fn copy_cause(plan: &Plan, copy: &PlannedCopy) -> String {
+    match &copy.of {
+        CopyOf::Files(name) => {
+            let used = plan.services.get(name).map(|planned| {
+                let why = if planned.service.options.read_only {
+                    "is read-only"
+                } else {
+                    "mounts something where they belong"
+                };
+                let used = injection::names(&planned.service, &planned.injection, false);
+                format!("`{name}` uses {used}, and {why}")
+            });
+            used.unwrap_or_default()
+        }
+    }
 }
 
 fn used_by<'plan>(users: impl Iterator<Item = &'plan PlannedService>) -> String {

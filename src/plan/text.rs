@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::injection::CopyOf;
 use super::{Action, Plan, PlannedImage, PlannedNetwork};
 
 /// What an action does to which resource.
@@ -19,6 +20,12 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
             _ => format!("create network `{key}`"),
         },
         Action::CreateVolume(key) => format!("create volume `{key}`"),
+        Action::CreateFiller(_) => "create container that a volume is filled through".to_owned(),
+        Action::Fill(index) => match plan.copies.get(index.0).map(|copy| &copy.of) {
+            Some(CopyOf::Files(name)) => format!("put files of `{name}` into a volume"),
+            None => "fill a volume".to_owned(),
+        },
+        Action::Inject(name) => format!("put files into the container of `{name}`"),
         Action::CreateContainer(name) => format!("create container of `{name}`"),
         Action::ConnectNetwork(name, key) => format!("connect `{name}` to network `{key}`"),
         Action::StartContainer(name) => format!("start `{name}`"),

@@ -12,6 +12,7 @@ use crate::junit;
 use crate::name::{ContainerId, NetworkId, ServiceName};
 use crate::outcome::TeardownReport;
 use crate::plan::StepId;
+use crate::plan::injection::ArchiveEntry;
 use crate::plan::readiness::Requirement;
 
 /// Something that has happened.
@@ -178,6 +179,13 @@ pub enum Work {
     CreateVolume(VolumeSpec),
     /// Create a container.
     CreateContainer(Box<ContainerSpec>),
+    /// Put files into a container that has not started.
+    Upload {
+        /// The container.
+        container: ContainerId,
+        /// The files.
+        entries: Vec<ArchiveEntry>,
+    },
     /// Connect a container to a network.
     Connect {
         /// The network.

@@ -1,8 +1,8 @@
 //! The executor: performs effects, turns what happens into inputs, decides nothing.
 //!
-//! Mutating engine calls run in spawned tasks that are never aborted. Pulls, builds, probes and
-//! timers are the exception: they are dropped when the run is abandoned, since dropping their
-//! connection ends them.
+//! Mutating engine calls run in spawned tasks that are never aborted. Pulls, builds, uploads,
+//! probes and timers are the exception: they are dropped when the run is abandoned, since dropping
+//! their connection ends them.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the loop between them. `select!` there only maps sources to inputs.
 
+mod archive;
 mod collect;
 pub mod dispatcher;
 pub mod effect;

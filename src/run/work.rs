@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 
+use super::archive;
 use super::effect::{Input, Work};
 use super::executor::Executor;
 use super::ledger::Intent;
@@ -14,6 +15,7 @@ use crate::engine::{EngineError, FailureKind, ImageFacts, ResourceKind};
 use crate::event::Event;
 use crate::name::{ContainerId, ServiceName};
 use crate::plan::StepId;
+use crate::plan::injection::ArchiveEntry;
 
 impl Executor {
     /// Begins the work of a step; its end comes as an input.
@@ -91,6 +93,11 @@ impl Executor {
                 };
                 self.spawn(connecting.boxed());
             }
+            // Dropping the connection ends an upload, and it creates nothing that would have to be
+            // found again. A large one must not hold up teardown.
+            Work::Upload { container, entries } => {
+                self.spawn_droppable(upload(shared, step, container, entries).boxed());
+            }
             Work::Start { service, container } => {
                 let (complete, drained) = oneshot::channel();
                 self.drained.insert(service.clone(), drained);
@@ -166,6 +173,31 @@ async fn inspect(shared: &Shared, reference: &str) -> Result<ImageFacts, EngineE
             kind: FailureKind::NotFound,
             message: "the engine does not have it although it said so a moment ago".to_owned(),
         })
+}
+
+/// A file of this host that cannot be read breaks the upload off; then that is the error, and not what
+/// the engine says of half an archive.
+async fn upload(
+    shared: Arc<Shared>,
+    step: StepId,
+    container: ContainerId,
+    entries: Vec<ArchiveEntry>,
+) {
+    let (stream, problem) = archive::stream(entries);
+    match shared.engine.write_archive(&container, stream).await {
+        Ok(()) => shared.send(Input::StepDone { step }),
+        Err(error) => {
+            let error = match problem.get() {
+                Some(problem) => EngineError {
+                    kind: FailureKind::Refused,
+                    message: problem.clone(),
+                    ..error
+                },
+                None => error,
+            };
+            shared.fail(step, error, None);
+        }
+    }
 }
 
 /// Attaches first, so that no byte is lost, then starts.

@@ -17,6 +17,7 @@ mod command_line;
 mod concurrency;
 mod exit_codes;
 mod harness;
+mod injection;
 mod isolation;
 mod naming;
 mod ordering;

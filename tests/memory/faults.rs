@@ -16,10 +16,10 @@ services:
 ";
 
 /// Two networks, a named volume, volumes of the image, a build, a job, probes of three kinds, three
-/// suites.
+/// suites; secrets and configs that go into a container, and into a volume.
 const PIPELINE: &str = "
 services:
-  db: { image: postgres, networks: [back], volumes: ['data:/backup'] }
+  db: { image: postgres, networks: [back], volumes: ['data:/backup'], secrets: [password] }
   migrate:
     build: .
     networks: [back]
@@ -31,6 +31,8 @@ services:
     x-envrun: { ready: { http: { port: 3000, path: /health } } }
   queue:
     image: volume
+    read_only: true
+    configs: [settings]
     networks: [back]
     healthcheck: { test: [CMD, ping], interval: 1s }
   unit: { build: ., networks: [front], x-envrun: { suite: { junit: 'reports/*.xml' } } }
@@ -42,6 +44,8 @@ services:
   e2e: { build: ., networks: [front], depends_on: [api], x-envrun: { suite: {} } }
 networks: { back: { internal: true }, front: {} }
 volumes: { data: {} }
+secrets: { password: { file: compose.yaml } }
+configs: { settings: { content: 'x=1' } }
 ";
 
 fn pipeline() -> Behaviours {

@@ -8,4 +8,5 @@
 
 mod behaviour;
 mod faults;
+mod injection;
 mod support;

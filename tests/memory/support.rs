@@ -41,8 +41,10 @@ pub(crate) fn suite(report: &'static str, code: i64) -> Behaviour {
     }
 }
 
-/// Reads a Compose file and makes its plan.
+/// Reads a Compose file and makes its plan. Its directory stays for as long as the tests run, since a
+/// plan may name files of it.
 pub(crate) fn plan(compose: &str) -> Plan {
+    static DIRECTORIES: Mutex<Vec<tempfile::TempDir>> = Mutex::new(Vec::new());
     let directory = tempfile::tempdir().expect("temporary directory");
     std::fs::write(directory.path().join("compose.yaml"), compose).expect("written");
     let request = Request {
@@ -52,6 +54,7 @@ pub(crate) fn plan(compose: &str) -> Plan {
     };
     let loaded =
         config::load(&request).unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
+    DIRECTORIES.lock().expect("not poisoned").push(directory);
     Plan::new(&loaded.project, RUN, &Selection::default()).expect("a plan")
 }
 

@@ -7,23 +7,21 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, ExecConfig, HealthConfig, HostConfig, Mount, MountType,
-    MountVolumeOptions, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointSettings, ExecConfig, HealthConfig, HostConfig, NetworkingConfig,
+    PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder,
-    DownloadFromContainerOptionsBuilder, InspectContainerOptions, KillContainerOptions,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-    WaitContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
+    KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, WaitContainerOptionsBuilder,
 };
-use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 
 use super::error::{removal, translate};
+use super::mounts::Mounts;
 use crate::engine::{
     ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, HealthcheckSpec,
-    MountSpec, MountSpecSource, NetworkAddress, OutputChunk, OutputStream, Removal, Resource,
-    ResourceKind,
+    NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
 };
 use crate::name::{ContainerId, NetworkId};
 
@@ -34,19 +32,20 @@ const EXEC_TAIL: usize = 256 << 10;
 pub(super) async fn create(
     docker: &Docker,
     spec: &ContainerSpec,
+    mounts: Mounts,
 ) -> Result<ContainerId, EngineError> {
     let attempt = format!("create container `{}`", spec.name);
     let options = CreateContainerOptionsBuilder::default()
         .name(&spec.name)
         .build();
     docker
-        .create_container(Some(options), body(spec))
+        .create_container(Some(options), body(spec, mounts))
         .await
         .map(|created| ContainerId::new(created.id))
         .map_err(|error| translate(&attempt, error))
 }
 
-fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+fn body(spec: &ContainerSpec, mounts: Mounts) -> ContainerCreateBody {
     let protocol = |udp: bool| if udp { "udp" } else { "tcp" };
     let port_key = |port: u16, udp: bool| format!("{port}/{}", protocol(udp));
     let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
@@ -63,11 +62,6 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
             .push(binding);
     }
     let options = &spec.options;
-    let (binds, mounts): (Vec<&MountSpec>, Vec<&MountSpec>) = spec.mounts.iter().partition(|mount| {
-        // Only this older form creates a missing path on every engine; a colon in the path does not
-        // fit into it.
-        matches!(&mount.source, MountSpecSource::Bind { path, create: true } if !path.to_string_lossy().contains(':'))
-    });
     let list = |items: &[String]| (!items.is_empty()).then(|| items.to_vec());
     ContainerCreateBody {
         image: Some(spec.image.to_string()),
@@ -94,8 +88,8 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
                     .map_or_else(|| "none".to_owned(), |(id, _)| id.to_string()),
             ),
             port_bindings: Some(bindings),
-            binds: (!binds.is_empty()).then(|| binds.into_iter().filter_map(bind).collect()),
-            mounts: (!mounts.is_empty()).then(|| mounts.into_iter().map(mount).collect()),
+            binds: (!mounts.binds.is_empty()).then_some(mounts.binds),
+            mounts: (!mounts.mounts.is_empty()).then_some(mounts.mounts),
             // Restarts are performed by envrun: the engine's own policy would raise leftovers after
             // a reboot.
             restart_policy: Some(RestartPolicy {
@@ -140,40 +134,6 @@ fn health(check: &HealthcheckSpec) -> HealthConfig {
         retries: Some(i64::from(check.retries)),
         start_period: nanoseconds(check.start_period),
         start_interval: None,
-    }
-}
-
-fn bind(mount: &MountSpec) -> Option<String> {
-    match &mount.source {
-        MountSpecSource::Bind { path, .. } => {
-            let mode = if mount.read_only { "ro" } else { "rw" };
-            Some(format!("{}:{}:{mode}", path.display(), mount.target))
-        }
-        MountSpecSource::Volume { .. } => None,
-    }
-}
-
-fn mount(mount: &MountSpec) -> Mount {
-    let (typ, source, volume_options) = match &mount.source {
-        MountSpecSource::Bind { path, .. } => {
-            (MountType::BIND, path.to_string_lossy().into_owned(), None)
-        }
-        MountSpecSource::Volume { name, labels } => {
-            let labels = Some(labels.clone().into_iter().collect());
-            let options = MountVolumeOptions {
-                labels,
-                ..MountVolumeOptions::default()
-            };
-            (MountType::VOLUME, name.clone(), Some(options))
-        }
-    };
-    Mount {
-        typ: Some(typ),
-        source: Some(source),
-        target: Some(mount.target.clone()),
-        read_only: Some(mount.read_only),
-        volume_options,
-        ..Mount::default()
     }
 }
 
@@ -354,45 +314,6 @@ pub(super) async fn exec(
         code,
         output_tail: String::from_utf8_lossy(&tail).into_owned(),
     })
-}
-
-pub(super) async fn read_archive(
-    docker: &Docker,
-    container: &ContainerId,
-    path: &str,
-) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError> {
-    let attempt = format!("read `{path}` from container `{container}`");
-    let options = DownloadFromContainerOptionsBuilder::default()
-        .path(path)
-        .build();
-    let docker = docker.clone();
-    let container = container.clone();
-    // The stream borrows its client, so it is carried through a channel by a task of its own.
-    let (sender, receiver) = tokio::sync::mpsc::channel(16);
-    tokio::spawn(async move {
-        let mut archive = docker
-            .download_from_container(container.as_str(), Some(options))
-            .boxed();
-        while let Some(chunk) = archive.next().await {
-            if sender
-                .send(chunk.map_err(|error| translate(&attempt, error)))
-                .await
-                .is_err()
-            {
-                return;
-            }
-        }
-    });
-    let stream = futures::stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|chunk| (chunk, receiver))
-    });
-    // Whether the path exists is known with the first chunk.
-    let mut stream = Box::pin(stream.peekable());
-    match stream.as_mut().peek().await {
-        Some(Err(error)) if error.kind == FailureKind::NotFound => Ok(None),
-        Some(Err(error)) => Err(error.clone()),
-        Some(Ok(_)) | None => Ok(Some(stream)),
-    }
 }
 
 /// Kills and removes at once, anonymous volumes included.

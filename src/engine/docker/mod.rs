@@ -3,16 +3,19 @@
 //! bollard sends unversioned requests whatever was negotiated, so features are gated here by what
 //! `/version` answers.
 
+mod archives;
 mod build;
 mod connect;
 mod containers;
 mod context;
 mod error;
 mod images;
+mod mounts;
 mod networks;
 mod trace;
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bollard::Docker;
@@ -33,6 +36,8 @@ use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 pub struct DockerEngine {
     docker: Docker,
     endpoint: Endpoint,
+    /// The API version, once the engine has said it.
+    api: Arc<OnceLock<(u16, u16)>>,
 }
 
 impl DockerEngine {
@@ -46,7 +51,16 @@ impl DockerEngine {
         Ok(Self {
             docker: endpoint.connect()?,
             endpoint,
+            api: Arc::default(),
         })
+    }
+
+    /// The API version; asks the engine unless it has said so already.
+    async fn api(&self) -> Result<(u16, u16), EngineError> {
+        match self.api.get() {
+            Some(api) => Ok(*api),
+            None => self.describe().await.map(|capabilities| capabilities.api),
+        }
     }
 }
 
@@ -84,6 +98,7 @@ impl Engine for DockerEngine {
             kind: FailureKind::Internal,
             message: format!("its API version `{api}` cannot be understood"),
         })?;
+        let _ = self.api.set(api);
         Ok(Capabilities {
             product,
             version: version.version.unwrap_or_default(),
@@ -125,7 +140,8 @@ impl Engine for DockerEngine {
     }
 
     async fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
-        containers::create(&self.docker, spec).await
+        let mounts = mounts::resolve(&self.docker, &spec.mounts, || self.api()).await?;
+        containers::create(&self.docker, spec, mounts).await
     }
 
     async fn attach(
@@ -167,7 +183,15 @@ impl Engine for DockerEngine {
         container: &ContainerId,
         path: &str,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, EngineError>>>, EngineError> {
-        containers::read_archive(&self.docker, container, path).await
+        archives::read(&self.docker, container, path).await
+    }
+
+    async fn write_archive(
+        &self,
+        container: &ContainerId,
+        archive: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> Result<(), EngineError> {
+        archives::write(&self.docker, container, archive).await
     }
 
     async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError> {

@@ -66,6 +66,19 @@ impl Behaviour {
     }
 }
 
+/// A file that was put into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Permissions.
+    pub mode: u32,
+    /// Content; empty for what is no file.
+    pub content: Vec<u8>,
+}
+
 /// The engine.
 #[derive(Debug, Clone)]
 pub struct MemoryEngine {
@@ -98,6 +111,13 @@ impl MemoryEngine {
     #[must_use]
     pub fn everything(&self) -> Vec<Resource> {
         self.lock().everything()
+    }
+
+    /// The files that were put into containers: name of the container and path, to owner, group,
+    /// permissions and content.
+    #[must_use]
+    pub fn written(&self) -> BTreeMap<(String, String), Written> {
+        self.lock().written.clone()
     }
 
     /// Marks a subnet as taken by somebody else.
@@ -155,6 +175,7 @@ const READ: Duration = Duration::from_millis(3);
 const CREATE: Duration = Duration::from_millis(7);
 const START: Duration = Duration::from_millis(230);
 const NETWORK: Duration = Duration::from_millis(90);
+const UPLOAD: Duration = Duration::from_millis(100);
 const REMOVE: Duration = Duration::from_millis(50);
 
 #[async_trait]
@@ -322,6 +343,28 @@ impl Engine for MemoryEngine {
             .call("read archive", READ, move |state| state.archive(&id, &path))
             .await?;
         Ok(archive.map(|bytes| futures::stream::iter([Ok(Bytes::from(bytes))]).boxed()))
+    }
+
+    async fn write_archive(
+        &self,
+        container: &ContainerId,
+        mut archive: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> Result<(), EngineError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = archive.next().await {
+            match piece {
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(_) => {
+                    let message = "the archive breaks off";
+                    return Err(failure("write archive", FailureKind::Refused, message));
+                }
+            }
+        }
+        let id = container.clone();
+        self.call("write archive", UPLOAD, move |state| {
+            state.unpack(&id, &bytes)
+        })
+        .await
     }
 
     async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError> {

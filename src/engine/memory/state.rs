@@ -1,6 +1,7 @@
 //! What exists in the engine in memory, and the rules by which it comes and goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{Behaviour, failure};
+use super::{Behaviour, Written, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind,
@@ -66,6 +67,7 @@ pub(super) struct State {
     volumes: BTreeMap<String, Labels>,
     images: BTreeMap<ImageId, (String, Labels)>,
     pub(super) occupied: Vec<Subnet>,
+    pub(super) written: BTreeMap<(String, String), Written>,
     next_id: u32,
 }
 
@@ -78,6 +80,7 @@ impl State {
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),
             occupied: Vec::new(),
+            written: BTreeMap::new(),
             next_id: 0,
         }
     }
@@ -202,7 +205,7 @@ impl State {
         }
         let mut volumes = BTreeSet::new();
         for mount in &spec.mounts {
-            if let MountSpecSource::Volume { name, labels } = &mount.source {
+            if let MountSpecSource::Volume { name, labels, .. } = &mount.source {
                 self.volume(name, labels);
                 volumes.insert(name.clone());
             }
@@ -377,6 +380,30 @@ impl State {
         tar.into_inner()
             .map(Some)
             .map_err(|error| failure("read archive", FailureKind::Internal, &error.to_string()))
+    }
+
+    /// Keeps what is unpacked, whatever becomes of the container.
+    pub(super) fn unpack(&mut self, id: &ContainerId, bytes: &[u8]) -> Result<(), EngineError> {
+        let name = self.container(id)?.name.clone();
+        let broken = |error: std::io::Error| {
+            failure("write archive", FailureKind::Refused, &error.to_string())
+        };
+        let mut archive = tar::Archive::new(bytes);
+        for entry in archive.entries().map_err(broken)? {
+            let mut entry = entry.map_err(broken)?;
+            let path = entry.path().map_err(broken)?.display().to_string();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(broken)?;
+            let header = entry.header();
+            let written = Written {
+                uid: header.uid().map_err(broken)?,
+                gid: header.gid().map_err(broken)?,
+                mode: header.mode().map_err(broken)?,
+                content,
+            };
+            self.written.insert((name.clone(), path), written);
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, resource: &Resource) -> Result<Removal, EngineError> {

@@ -42,6 +42,27 @@ impl Dispatcher {
                 let spec = container::specification(&self.plan, planned, image, &self.networks);
                 Work::CreateContainer(Box::new(spec))
             }
+            Action::CreateFiller(index) => {
+                let copy = &self.plan.copies[index.0];
+                let Some(image) = self.images.get(&copy.image) else {
+                    return self.bug(now, &format!("the image of `{}` is not known", copy.filler));
+                };
+                Work::CreateContainer(Box::new(container::filler(&self.plan, copy, image)))
+            }
+            Action::Fill(index) => match self.fillers.get(index).cloned() {
+                Some(container) => Work::Upload {
+                    container,
+                    entries: self.plan.copies[index.0].entries.clone(),
+                },
+                None => return self.bug(now, "the container of a volume to fill is not known"),
+            },
+            Action::Inject(name) => match self.container(name) {
+                Some(container) => Work::Upload {
+                    container,
+                    entries: self.plan.services[name].injection.direct.clone(),
+                },
+                None => return self.bug(now, &format!("the container of `{name}` is not known")),
+            },
             Action::ConnectNetwork(name, key) => {
                 let endpoint = container::endpoint(&self.plan.services[name], key);
                 match (self.networks.get(key).cloned(), self.container(name)) {

@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::exit_code::Signal;
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::plan::injection::CopyIndex;
 use crate::plan::subnet::Candidates;
 use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness};
 use crate::run::effect::{Effect, Input, Timer};
@@ -86,6 +87,7 @@ pub struct Dispatcher {
     begun: BTreeMap<StepId, Duration>,
     images: BTreeMap<ImageIndex, ImageFacts>,
     networks: BTreeMap<NetworkKey, NetworkId>,
+    fillers: BTreeMap<CopyIndex, ContainerId>,
     subnets: BTreeMap<NetworkKey, (Candidates, Option<Subnet>)>,
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
     signals: u32,
@@ -110,6 +112,7 @@ impl Dispatcher {
             begun: BTreeMap::new(),
             images: BTreeMap::new(),
             networks: BTreeMap::new(),
+            fillers: BTreeMap::new(),
             subnets: BTreeMap::new(),
             services,
             signals: 0,
@@ -305,7 +308,7 @@ impl Dispatcher {
         let loads = |action: &Action| {
             matches!(
                 action,
-                Action::CreateContainer(_) | Action::StartContainer(_)
+                Action::CreateContainer(_) | Action::CreateFiller(_) | Action::StartContainer(_)
             )
         };
         let step = &self.plan.steps[step.0];
@@ -387,8 +390,14 @@ impl Dispatcher {
     }
 
     fn container_created(&mut self, now: Duration, step: StepId, id: ContainerId) {
-        if let Action::CreateContainer(name) = &self.plan.steps[step.0].action {
-            self.services.entry(name.clone()).or_default().container = Some(id);
+        match &self.plan.steps[step.0].action {
+            Action::CreateContainer(name) => {
+                self.services.entry(name.clone()).or_default().container = Some(id);
+            }
+            Action::CreateFiller(index) => {
+                self.fillers.insert(*index, id);
+            }
+            _ => {}
         }
         self.step_done(now, step);
     }

@@ -314,6 +314,7 @@ pub(super) fn step_failure(
     let service = match action {
         Action::CreateContainer(name)
         | Action::ConnectNetwork(name, _)
+        | Action::Inject(name)
         | Action::StartContainer(name) => Some(name.clone()),
         _ => None,
     };
@@ -335,6 +336,7 @@ pub(super) fn step_failure(
             Some("is the name right, and can the registry be reached from the engine? `docker pull` tells".to_owned()),
         ),
         Action::StartContainer(_) => (FailureClass::Environment, "StartFailed", None),
+        Action::Fill(_) | Action::Inject(_) => (FailureClass::Environment, "CopyFailed", None),
         _ => (FailureClass::Engine, "EngineRefused", None),
     };
     let mut words = error.message.lines();
