@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::binds;
 use super::diagnostic::Problem;
 use super::model::{Condition, Healthcheck, Network, Project, Role, Volume};
 use super::read::injected::{self, DeclaredFiles};
@@ -38,6 +39,7 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
     }
     for one in &mut active {
         one.service.injected = injected::resolve(context, one, &mut files);
+        binds::resolve(context, one, project.settings.copy_binds);
     }
     attach_networks(&active, networks, project);
     set_roles(&mut active);

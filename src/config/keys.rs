@@ -3,6 +3,10 @@
 //! The tables cover the keys of the published Compose schema, so that none can vanish silently.
 //! They only name keys; values are read by the readers.
 
+mod injected;
+
+pub use self::injected::{CONFIG, CONFIG_USE, SECRET, SECRET_USE};
+
 /// What is done about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -320,9 +324,17 @@ pub const MOUNT: Section = Section {
         honoured("tmpfs"),
         honoured("type"),
         honoured("volume"),
+        honoured(EXTENSION),
         warned("consistency"),
         refused("image", "the mount would be empty"),
     ],
+};
+
+/// `x-envrun` of a mount.
+pub const MOUNT_EXTENSION: Section = Section {
+    path: "services.*.volumes[].x-envrun",
+    owner: "`x-envrun` of a mount",
+    keys: &[honoured("bind")],
 };
 
 /// `bind:` of a mount.
@@ -386,66 +398,15 @@ pub const VOLUME: Section = Section {
     ],
 };
 
-/// A secret of the project. Where its content is to come from is judged when a service uses it, as
-/// Compose does.
-pub const SECRET: Section = Section {
-    path: "secrets.*",
-    owner: "a secret",
-    keys: &[
-        honoured("driver"),
-        honoured("driver_opts"),
-        honoured("environment"),
-        honoured("external"),
-        honoured("file"),
-        // These two only describe the secrets of Swarm.
-        honoured("labels"),
-        honoured("name"),
-        honoured("template_driver"),
-    ],
-};
-
-/// A config of the project; see [`SECRET`].
-pub const CONFIG: Section = Section {
-    path: "configs.*",
-    owner: "a config",
-    keys: &[
-        honoured("content"),
-        honoured("environment"),
-        honoured("external"),
-        honoured("file"),
-        honoured("labels"),
-        honoured("name"),
-        honoured("template_driver"),
-    ],
-};
-
-/// One entry of `secrets:` of a service, long form.
-pub const SECRET_USE: Section = Section {
-    path: "services.*.secrets[]",
-    owner: "a secret of a service",
-    keys: FILE_USE_KEYS,
-};
-
-/// One entry of `configs:` of a service, long form.
-pub const CONFIG_USE: Section = Section {
-    path: "services.*.configs[]",
-    owner: "a config of a service",
-    keys: FILE_USE_KEYS,
-};
-
-const FILE_USE_KEYS: &[KeyRule] = &[
-    honoured("gid"),
-    honoured("mode"),
-    honoured("source"),
-    honoured("target"),
-    honoured("uid"),
-];
-
 /// `x-envrun` on the top level.
 pub const PROJECT_EXTENSION: Section = Section {
     path: "x-envrun",
     owner: "`x-envrun`",
-    keys: &[honoured("timeout"), warned("reachability")],
+    keys: &[
+        honoured("bind"),
+        honoured("timeout"),
+        warned("reachability"),
+    ],
 };
 
 /// `x-envrun` on a service.
@@ -453,6 +414,7 @@ pub const SERVICE_EXTENSION: Section = Section {
     path: "services.*.x-envrun",
     owner: "`x-envrun`",
     keys: &[
+        honoured("bind"),
         honoured("ready"),
         honoured("suite"),
         warned("pre_stop"),
@@ -511,6 +473,7 @@ pub const SECTIONS: &[&Section] = &[
     &ATTACHMENT,
     &PORT,
     &MOUNT,
+    &MOUNT_EXTENSION,
     &MOUNT_BIND,
     &MOUNT_VOLUME,
     &MOUNT_TMPFS,

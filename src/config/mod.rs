@@ -6,6 +6,7 @@
 //! no clock and no network, and it never reads the process's environment: that is given in
 //! [`Request`].
 
+mod binds;
 mod check;
 pub mod diagnostic;
 pub mod dotenv;

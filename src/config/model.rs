@@ -161,11 +161,38 @@ pub enum MountSource {
         /// Create the path as a directory when it is missing (the short form does, the long form
         /// says so with `bind.create_host_path`).
         create: bool,
+        /// `x-envrun: {bind: copy}`: the run works on a copy of its own.
+        copy: bool,
+        /// What is there.
+        found: FoundPath,
     },
     /// A volume of the top-level `volumes:`.
     Volume(VolumeKey),
     /// A volume without a name, private to the container.
     Anonymous,
+}
+
+/// What was at a path of this host when the project was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundPath {
+    /// The path with all links followed, as far as it exists.
+    pub real: PathBuf,
+    /// What it leads to.
+    pub kind: PathKind,
+}
+
+/// What a path of this host leads to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PathKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// A socket, a pipe, a device: something that cannot be copied.
+    Special,
+    /// Nothing, or nothing that may be looked at.
+    #[default]
+    Missing,
 }
 
 /// One entry of `depends_on:`.
@@ -307,4 +334,6 @@ pub struct Volume {
 pub struct Settings {
     /// `timeout:` of the whole run, teardown excluded; `None` means no limit.
     pub timeout: Option<Duration>,
+    /// `bind: copy`: bind mounts are copies where they do not say otherwise themselves.
+    pub copy_binds: bool,
 }

@@ -130,7 +130,7 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
         .enumerate()
         .map(|(number, mount)| MountSpec {
             source: match &mount.source {
-                MountSource::Bind { path, create } => MountSpecSource::Bind {
+                MountSource::Bind { path, create, .. } => MountSpecSource::Bind {
                     path: path.clone(),
                     create: *create,
                 },

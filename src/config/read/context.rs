@@ -142,7 +142,8 @@ impl<'a> Context<'a> {
     fn unknown_key(&mut self, key: &Key, section: &Section) {
         if key.text == EXTENSION {
             let message = format!("{} has no `{EXTENSION}`", section.owner);
-            let help = "it may stand on the top level and on a service";
+            let help =
+                "it may stand on the top level, on a service and on a mount in its long form";
             return self.error_help(&key.place, message, help);
         }
         if key.text.starts_with("x-") {

@@ -14,6 +14,8 @@ pub(super) struct ServiceExtension {
     pub(super) ready: Option<Ready>,
     pub(super) suite: Option<Suite>,
     pub(super) ready_healthcheck: Option<Place>,
+    /// `bind:`, whether bind mounts are copies.
+    pub(super) copy_binds: Option<bool>,
 }
 
 /// Reads the top-level `x-envrun`.
@@ -23,6 +25,10 @@ pub(super) fn read_project_extension(context: &mut Context<'_>, node: &Node) -> 
     };
     context.check_keys(map, &keys::PROJECT_EXTENSION);
     Settings {
+        copy_binds: map
+            .get("bind")
+            .and_then(|node| read_bind_mode(context, node))
+            .unwrap_or(false),
         timeout: map
             .get("timeout")
             .and_then(|node| read_timeout(context, node)),
@@ -39,6 +45,9 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
         return extension;
     };
     context.check_keys(map, &keys::SERVICE_EXTENSION);
+    extension.copy_binds = map
+        .get("bind")
+        .and_then(|node| read_bind_mode(context, node));
     if let Some(node) = map.get("ready") {
         read_ready(context, node, &mut extension);
     }
@@ -51,6 +60,28 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
         context.warn(&node.place, "`ready` has no effect on a suite", Some(help));
     }
     extension
+}
+
+/// Reads `x-envrun` of a mount: whether it is a copy.
+pub(super) fn read_mount_extension(context: &mut Context<'_>, map: &Mapping) -> Option<bool> {
+    let map = context.mapping(map.get(keys::EXTENSION)?, keys::EXTENSION)?;
+    context.check_keys(map, &keys::MOUNT_EXTENSION);
+    read_bind_mode(context, map.get("bind")?)
+}
+
+/// `copy` or `mount`.
+fn read_bind_mode(context: &mut Context<'_>, node: &Node) -> Option<bool> {
+    let text = context.filled_text(node, "bind")?;
+    match text.as_str() {
+        "copy" => Some(true),
+        "mount" => Some(false),
+        _ => {
+            let message = format!("unknown value `{}` of `bind`", shorten(&text));
+            let help = "`copy` gives each run a copy of its own, `mount` is the host's path itself";
+            context.error_help(&node.place, message, help);
+            None
+        }
+    }
 }
 
 fn read_timeout(context: &mut Context<'_>, node: &Node) -> Option<std::time::Duration> {

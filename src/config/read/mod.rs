@@ -9,7 +9,7 @@ mod environment;
 mod extension;
 mod health;
 pub(super) mod injected;
-mod mounts;
+pub(super) mod mounts;
 mod networks;
 mod ports;
 mod scalar;

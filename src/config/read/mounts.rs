@@ -5,12 +5,29 @@ use std::path::Path;
 
 use super::super::files::clean_path;
 use super::super::keys;
-use super::super::model::{Mount, MountSource};
+use super::super::model::{FoundPath, Mount, MountSource};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::yaml::{Mapping, Node, Value, shorten};
 use super::context::Context;
+use super::extension;
 use crate::name::VolumeKey;
+
+/// The mounts of a service, and where it says which are binds.
+#[derive(Default)]
+pub(super) struct Mounts {
+    pub(super) mounts: Vec<Mount>,
+    pub(super) binds: Vec<BindPlace>,
+}
+
+/// A bind mount of a service: where it is said, and what it says of itself.
+pub(in crate::config) struct BindPlace {
+    /// Index into the mounts of the service.
+    pub(in crate::config) mount: usize,
+    pub(in crate::config) place: Place,
+    /// `x-envrun.bind`, whether it is a copy.
+    pub(in crate::config) copy: Option<bool>,
+}
 
 /// Reads `volumes:`. A later mount on the same target replaces an earlier one and keeps its
 /// position; a mount of type `tmpfs` goes to `tmpfs`.
@@ -18,11 +35,11 @@ pub(super) fn read_mounts(
     context: &mut Context<'_>,
     map: &Mapping,
     tmpfs: &mut BTreeMap<String, String>,
-) -> Vec<Mount> {
+) -> Mounts {
     let Some(node) = map.get("volumes") else {
-        return Vec::new();
+        return Mounts::default();
     };
-    let mut found: Vec<Mount> = Vec::new();
+    let mut found: Vec<(Mount, Place, Option<bool>)> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for item in context.list(node, "volumes") {
         let mount = match &item.value {
@@ -34,18 +51,34 @@ pub(super) fn read_mounts(
         let Some(mut mount) = mount else { continue };
         // `/data/` and `/data` are one place, so they are one mount.
         mount.target = clean_path(Path::new(&mount.target)).display().to_string();
+        let copy = match item.mapping() {
+            Some(map) => extension::read_mount_extension(context, map),
+            None => None,
+        };
+        let entry = (mount, item.place.clone(), copy);
         match index
-            .get(&mount.target)
+            .get(&entry.0.target)
             .and_then(|position| found.get_mut(*position))
         {
-            Some(earlier) => *earlier = mount,
+            Some(earlier) => *earlier = entry,
             None => {
-                index.insert(mount.target.clone(), found.len());
-                found.push(mount);
+                index.insert(entry.0.target.clone(), found.len());
+                found.push(entry);
             }
         }
     }
-    found
+    let mut mounts = Mounts::default();
+    for (mount, place, copy) in found {
+        if let MountSource::Bind { .. } = &mount.source {
+            mounts.binds.push(BindPlace {
+                mount: mounts.mounts.len(),
+                place,
+                copy,
+            });
+        }
+        mounts.mounts.push(mount);
+    }
+    mounts
 }
 
 /// Reads `tmpfs:`: targets, each with options after a colon.
@@ -117,6 +150,8 @@ fn read_short(context: &mut Context<'_>, text: &str, place: &Place) -> Option<Mo
         Some(path) if is_path(path) => MountSource::Bind {
             path: context.path(path),
             create: true,
+            copy: false,
+            found: FoundPath::default(),
         },
         Some(name) => MountSource::Volume(VolumeKey::from(name)),
     };
@@ -166,6 +201,8 @@ fn read_long(
         ("bind", Some(path)) => MountSource::Bind {
             path: context.path(&path),
             create,
+            copy: false,
+            found: FoundPath::default(),
         },
         ("bind", None) => {
             context.error(place, "a mount of type `bind` has no `source`");

@@ -11,6 +11,7 @@ use super::super::words;
 use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 use super::context::Context;
 use super::injected::FileUse;
+use super::mounts::BindPlace;
 use super::networks::read_attachments;
 use super::{build, environment, extension, health, injected, mounts, ports};
 use crate::name::ServiceName;
@@ -21,10 +22,13 @@ pub(in crate::config) struct ReadService {
     pub(in crate::config) places: Places,
     /// `secrets:` and `configs:`, not looked up at the top level yet.
     pub(in crate::config) uses: Vec<FileUse>,
+    /// `x-envrun.bind`, whether its bind mounts are copies.
+    pub(in crate::config) copy_binds: Option<bool>,
 }
 
 /// Where a service says what it needs from the rest of the project.
 pub(in crate::config) struct Places {
+    pub(in crate::config) binds: Vec<BindPlace>,
     pub(in crate::config) ready_healthcheck: Option<Place>,
     pub(in crate::config) healthcheck: Option<Place>,
 }
@@ -67,7 +71,7 @@ pub(super) fn read_service(
         entrypoint: read_words(context, map, "entrypoint"),
         environment: environment::read_environment(context, map),
         networks,
-        mounts: volumes,
+        mounts: volumes.mounts,
         injected: Vec::new(),
         depends_on,
         healthcheck: map
@@ -92,6 +96,7 @@ pub(super) fn read_service(
         context.error(&entry.key.place, message);
     }
     let places = Places {
+        binds: volumes.binds,
         ready_healthcheck: extension.ready_healthcheck,
         healthcheck: map
             .entry("healthcheck")
@@ -101,6 +106,7 @@ pub(super) fn read_service(
         service,
         places,
         uses: injected::read_uses(context, map),
+        copy_binds: extension.copy_binds,
     })
 }
 

@@ -108,7 +108,15 @@ fn files_are_merged_in_the_order_given_and_problems_name_their_file() {
         ),
     ])
     .files(&["ci/a.yaml", "b.yaml"]);
-    insta::assert_snapshot!(case.show(), @r"
+    insta::assert_snapshot!(case.show(), @"
+      ⚠ containers may write to `/PARENT/demo/ci/x`, which runs side by side share
+       ╭─[ci/a.yaml:5:15]
+     5 │     volumes: [./x:/x]
+       ·               ──────
+       ╰────
+      help: what they create there has the container's owner; `:ro` forbids it, and `x-
+            envrun: { bind: copy }` gives each run a copy of its own
+
       × unknown key `imagee` of a service
        ╭─[b.yaml:3:5]
      2 │   web:
@@ -145,7 +153,7 @@ fn files_are_merged_in_the_order_given_and_problems_name_their_file() {
        ╰────
       help: a dependency is the name of a service of this project
 
-    3 errors
+    3 errors, 1 warning
     ");
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the whole layer: files in, a project or the rendered problems out, as text.
 
+mod binds;
 mod hostile;
 mod injected;
 mod merging;
@@ -215,17 +216,24 @@ fn describe_service(service: &Service, out: &mut String) {
 
 fn describe_mount(mount: &Mount) -> String {
     let source = match &mount.source {
-        MountSource::Bind { path, create: true } => format!("{} (created)", path.display()),
+        MountSource::Bind {
+            path, create: true, ..
+        } => format!("{} (created)", path.display()),
         MountSource::Bind {
             path,
             create: false,
+            ..
         } => path.display().to_string(),
         MountSource::Volume(key) => format!("volume {key}"),
         MountSource::Anonymous => "anonymous".to_owned(),
     };
     format!(
-        "{source} at {}{}",
+        "{source} at {}{}{}",
         mount.target,
+        match mount.source {
+            MountSource::Bind { copy: true, .. } => " as a copy",
+            _ => "",
+        },
         if mount.read_only { " read-only" } else { "" }
     )
 }

@@ -314,7 +314,7 @@ x-envrun: { timeout: 0s, timout: 5m }
         ·                                                      ────────
      11 │ x-envrun: { timeout: 0s, timout: 5m }
         ╰────
-      help: it may stand on the top level and on a service
+      help: it may stand on the top level, on a service and on a mount in its long form
 
       × `timeout` is zero
         ╭─[compose.yaml:11:22]

@@ -160,13 +160,37 @@ volumes:
     volume theirs Volume { driver: None, driver_opts: {}, labels: {}, external: Some("real-name") }
     volume unused Volume { driver: Some("local"), driver_opts: {"o": "5", "type": "tmpfs"}, labels: {"a": "b"}, external: None }
 
+      ⚠ containers may write to `/PARENT/up`, which runs side by side share
+       ╭─[compose.yaml:9:9]
+     9 │       - ../up:/up
+       ·         ─────────
+       ╰────
+      help: what they create there has the container's owner; `:ro` forbids it, and `x-
+            envrun: { bind: copy }` gives each run a copy of its own
+
       ⚠ `selinux` of `bind` of a mount is not honoured yet
         ╭─[compose.yaml:10:9]
      10 │       - ~/.cache:/cache:rw,z
         ·         ────────────────────
         ╰────
 
-    1 warning
+      ⚠ containers may write to `/home/me/.cache`, which runs side by side share
+        ╭─[compose.yaml:10:9]
+     10 │       - ~/.cache:/cache:rw,z
+        ·         ────────────────────
+        ╰────
+      help: what they create there has the container's owner; `:ro` forbids it, and `x-
+            envrun: { bind: copy }` gives each run a copy of its own
+
+      ⚠ containers may write to `/PARENT/demo/made`, which runs side by side share
+        ╭─[compose.yaml:13:9]
+     13 │       - { type: bind, source: ./made, target: /made, bind: { create_host_path: true } }
+        ·         ───────────────────────────────────────────────────────────────────────────────
+        ╰────
+      help: what they create there has the container's owner; `:ro` forbids it, and `x-
+            envrun: { bind: copy }` gives each run a copy of its own
+
+    4 warnings
     "#);
 }
 
