@@ -8,6 +8,7 @@ mod project;
 mod run;
 mod signals;
 mod watchdog;
+mod whereabouts;
 
 use std::io::Write as _;
 
@@ -59,7 +60,7 @@ pub fn main() -> ExitCode {
         // run takes.
         Command::Watchdog(arguments) => watchdog::watchdog(&arguments),
         Command::Config(arguments) => config::config(&arguments),
-        Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Plan(arguments) => block_on(plan::plan(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Gc(arguments) => block_on(gc::gc(arguments)),
     }

@@ -4,6 +4,8 @@ use clap::Args;
 
 use super::project::{self, ProjectArguments};
 use super::say;
+use crate::engine::Engine;
+use crate::engine::docker::DockerEngine;
 use crate::exit_code::ExitCode;
 use crate::name::RunId;
 
@@ -14,8 +16,11 @@ pub(super) struct Arguments {
     project: ProjectArguments,
 }
 
-pub(super) fn plan(arguments: &Arguments) -> ExitCode {
-    match project::plan(&arguments.project, RunId::random()) {
+pub(super) async fn plan(arguments: Arguments) -> ExitCode {
+    // A plan without an engine is one for an engine on this host.
+    let engine = DockerEngine::from_environment().ok();
+    let engine = engine.as_ref().map(|engine| engine as &dyn Engine);
+    match project::plan(&arguments.project, RunId::random(), engine).await {
         Ok((plan, warnings)) => {
             project::show(&warnings);
             say(plan.to_text().trim_end());

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::complain;
+use super::{complain, whereabouts};
 use crate::config::{self, Problem, Problems, Request, Severity};
+use crate::engine::Engine;
 use crate::exit_code::ExitCode;
 use crate::name::RunId;
+use crate::plan::host::Host;
 use crate::plan::{Plan, Selection};
 
 /// Which project.
@@ -86,8 +88,12 @@ pub(super) struct ProjectArguments {
 }
 
 /// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has
-/// been printed when this fails.
-pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Problems), ExitCode> {
+/// been printed when this fails. The engine is asked only what it sees of our files.
+pub(super) async fn plan(
+    arguments: &ProjectArguments,
+    run: RunId,
+    engine: Option<&dyn Engine>,
+) -> Result<(Plan, Problems), ExitCode> {
     let loaded = config::load(&arguments.files.request()).map_err(|problems| {
         show(&problems);
         ExitCode::Usage
@@ -97,11 +103,18 @@ pub(super) fn plan(arguments: &ProjectArguments, run: RunId) -> Result<(Plan, Pr
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
     };
-    let plan = Plan::new(&loaded.project, run, &selection).map_err(|error| {
+    let host = match engine {
+        Some(engine) => whereabouts::of(engine).await,
+        None => Host::default(),
+    };
+    let plan = Plan::on_host(&loaded.project, run, &selection, &host).map_err(|error| {
         complain(&error.to_string());
         ExitCode::Usage
     })?;
-    Ok((plan, warnings))
+    // They are about where envrun runs, and not about the files that were judged.
+    let here = plan.warnings.iter().map(Problem::warning);
+    let warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
+    Ok((plan, Problems::from(warnings)))
 }
 
 /// Prints problems with their places, if there are any.

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::project::{self, ProjectArguments};
 use super::{complain, signals};
+use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
 use crate::event::Event;
 use crate::exit_code::ExitCode;
@@ -42,7 +43,9 @@ const ROUTES: &str = "/proc/net/route";
 
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let run = RunId::random();
-    let (plan, warnings) = match project::plan(&arguments.project, run) {
+    let engine = DockerEngine::from_environment();
+    let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
+    let (plan, warnings) = match project::plan(&arguments.project, run, known).await {
         Ok(planned) => planned,
         Err(code) => {
             OutputDirectory::clear(arguments.out.as_deref());
@@ -77,7 +80,13 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         subnet_attempts: SUBNET_ATTEMPTS,
     };
     let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;
-    let engine = match DockerEngine::from_environment() {
+    for directory in plan.directories_to_make() {
+        if let Err(error) = std::fs::create_dir_all(directory) {
+            let message = format!("cannot make `{}`: {}", directory.display(), error.kind());
+            reporters.event(Duration::ZERO, Event::Warning { message });
+        }
+    }
+    let engine = match engine {
         Ok(engine) => Arc::new(engine),
         Err(error) => {
             let outcome = crate::run::without_engine(plan, settings, &recorder, error).await;

@@ -10,6 +10,7 @@
 
 pub mod docker;
 pub mod memory;
+mod mount;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
 /// Label that every resource of a run carries; its value is the run's UUID.
@@ -41,6 +43,14 @@ pub const PROJECT_LABEL: &str = "dev.envrun.project";
 pub trait Engine: Send + Sync + 'static {
     /// Asks the engine who it is and what it can do.
     async fn describe(&self) -> Result<Capabilities, EngineError>;
+    /// How far away the engine is, as far as its address says.
+    fn distance(&self) -> Distance;
+    /// What is mounted into a running container. `None` when the engine knows no such container. An id
+    /// may be shortened; a name is none.
+    async fn container_mounts(
+        &self,
+        container: &ContainerId,
+    ) -> Result<Option<Vec<ContainerMount>>, EngineError>;
 
     /// Facts about an image that is present, `None` when it is not.
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError>;
@@ -120,6 +130,18 @@ pub struct Capabilities {
     pub version: String,
     /// API version, as `(major, minor)`.
     pub api: (u16, u16),
+}
+
+/// How far away an engine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    /// Behind a socket in the file system: on this host.
+    Socket,
+    /// Behind a loopback address: on this host, unless the address is a tunnel or that of a container
+    /// with several parts.
+    Loopback,
+    /// On another host.
+    Remote,
 }
 
 /// Facts about an image that the plan and the readiness rules need.
@@ -293,40 +315,6 @@ pub struct HealthcheckSpec {
 pub struct EndpointSpec {
     /// Names that resolve to the container on this network.
     pub aliases: Vec<String>,
-}
-
-/// A mount of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountSpec {
-    /// What is mounted.
-    pub source: MountSpecSource,
-    /// Absolute path in the container.
-    pub target: String,
-    /// Mounted read-only.
-    pub read_only: bool,
-}
-
-/// Source of a mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MountSpecSource {
-    /// A path of the engine's host.
-    Bind {
-        /// Absolute path.
-        path: PathBuf,
-        /// Create it as a directory when missing.
-        create: bool,
-    },
-    /// A volume by its name; the engine creates it with these labels when it does not exist yet, so
-    /// that volumes of an image's `VOLUME` are labelled from the first moment.
-    Volume {
-        /// Unique name.
-        name: String,
-        /// Labels, the run's among them.
-        labels: BTreeMap<String, String>,
-        /// The file or directory of the volume that is mounted, relative and without `..`; it must be
-        /// there. `None` mounts all of it, and fills an empty volume with what the image has there.
-        subpath: Option<String>,
-    },
 }
 
 /// An image to build.

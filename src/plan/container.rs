@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::injection::{FILLED_AT, PlannedCopy};
+use super::host::Placement;
+use super::injection::{COPIED, FILLED_AT, PlannedCopy};
 use super::{Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels};
 use crate::config::model::{self, Healthcheck, MountSource};
 use crate::engine::{
@@ -130,9 +131,12 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
         .enumerate()
         .map(|(number, mount)| MountSpec {
             source: match &mount.source {
-                MountSource::Bind { path, create, .. } => MountSpecSource::Bind {
-                    path: path.clone(),
-                    create: *create,
+                MountSource::Bind { path, create, .. } => match planned.binds.get(&number) {
+                    Some(placement) => placed(plan, placement, *create),
+                    None => MountSpecSource::Bind {
+                        path: path.clone(),
+                        create: *create,
+                    },
                 },
                 MountSource::Anonymous => own_volume(number),
                 MountSource::Volume(key) => match plan.volumes.get(key) {
@@ -150,7 +154,11 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
                 },
             },
             target: mount.target.clone(),
-            read_only: mount.read_only,
+            read_only: mount.read_only
+                || planned
+                    .binds
+                    .get(&number)
+                    .is_some_and(Placement::is_read_only),
         })
         .collect();
     mounts.extend(planned.injection.mounted.iter().filter_map(|mount| {
@@ -181,6 +189,30 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
         }
     }
     mounts
+}
+
+/// The source of a bind mount that the engine sees elsewhere.
+fn placed(plan: &Plan, placement: &Placement, create: bool) -> MountSpecSource {
+    match placement {
+        Placement::Path { path, .. } => MountSpecSource::Bind {
+            path: path.clone(),
+            create,
+        },
+        Placement::Volume { name, subpath, .. } => MountSpecSource::Volume {
+            name: name.clone(),
+            labels: BTreeMap::new(),
+            subpath: subpath.clone(),
+        },
+        Placement::Copy(index) => MountSpecSource::Volume {
+            name: plan
+                .copies
+                .get(index.0)
+                .map(|copy| copy.volume.clone())
+                .unwrap_or_default(),
+            labels: run_labels(plan.run, &plan.project),
+            subpath: Some(COPIED.to_owned()),
+        },
+    }
 }
 
 fn same_path(one: &str, other: &str) -> bool {

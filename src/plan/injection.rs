@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 
 use super::{ImageIndex, resource_name};
-use crate::config::model::{Hidden, InjectedContent, InjectedFile, Service};
+use crate::config::model::{FoundPath, Hidden, InjectedContent, InjectedFile, PathKind, Service};
 use crate::name::{RunId, ServiceName};
 
 /// Index into [`super::Plan::copies`].
@@ -38,6 +38,8 @@ pub struct PlannedCopy {
 pub enum CopyOf {
     /// The secrets and configs of a service that cannot go straight into its container.
     Files(ServiceName),
+    /// A path of this host that several services may mount.
+    Path(PathBuf),
 }
 
 /// A mount of a part of a filled volume.
@@ -71,6 +73,8 @@ pub enum EntryContent {
     Text(Hidden),
     /// A file of this host, or a directory with everything in it.
     Path(PathBuf),
+    /// A directory with nothing in it.
+    EmptyDirectory,
 }
 
 /// Whose an entry is, and who may do what with it.
@@ -86,6 +90,8 @@ pub enum EntryOwner {
         /// host.
         mode: Option<u32>,
     },
+    /// As on this host.
+    Kept,
 }
 
 /// Where a volume is mounted while it is filled.
@@ -133,6 +139,35 @@ pub(super) fn plan_files(
         ));
     }
     injection
+}
+
+/// The part of a volume that holds the copy of a path.
+pub(super) const COPIED: &str = "content";
+
+/// The copy of a path: the same for all services that mount it.
+pub(super) fn copy_of(
+    copies: &mut Vec<PlannedCopy>,
+    found: &FoundPath,
+    run: RunId,
+    image: ImageIndex,
+) -> CopyIndex {
+    let of = CopyOf::Path(found.real.clone());
+    if let Some(index) = copies.iter().position(|copy| copy.of == of) {
+        return CopyIndex(index);
+    }
+    let index = CopyIndex(copies.len());
+    let missing = found.kind == PathKind::Missing;
+    let entry = ArchiveEntry {
+        path: format!("{}/{COPIED}", FILLED_AT.trim_start_matches('/')),
+        content: if missing {
+            EntryContent::EmptyDirectory
+        } else {
+            EntryContent::Path(found.real.clone())
+        },
+        owner: EntryOwner::Kept,
+    };
+    copies.push(planned_copy(run, index, of, (image, vec![entry])));
+    index
 }
 
 /// The names cannot be those of a service or a volume of the file, which follow a hyphen.

@@ -6,6 +6,7 @@
 //! decided by the pure functions of [`container`] and [`readiness`] once the facts are in.
 
 pub mod container;
+pub mod host;
 pub mod injection;
 pub mod readiness;
 mod steps;
@@ -13,10 +14,12 @@ pub mod subnet;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
+use self::host::{Host, Placement, Unseen};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
-use crate::config::model::{Project, Service};
+use crate::config::model::{FoundPath, Mount, Project, Service};
 use crate::engine::{BuildSpec, NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
 
@@ -41,6 +44,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Limit of the whole run, teardown excluded.
     pub timeout: Option<Duration>,
+    /// What is done in another way than the file says, because of where envrun and the engine are.
+    pub warnings: Vec<String>,
 }
 
 /// Index into [`Plan::steps`].
@@ -149,6 +154,8 @@ pub struct PlannedService {
     pub networks: Vec<NetworkKey>,
     /// Files that it gets before its start.
     pub injection: Injection,
+    /// Where its bind mounts come from, by their place among its mounts.
+    pub binds: BTreeMap<usize, Placement>,
 }
 
 /// Which suites take part.
@@ -232,11 +239,24 @@ fn image_name(run: RunId, key: &str) -> String {
 }
 
 impl Plan {
-    /// Makes the plan for the selected suites of a project.
+    /// Makes the plan for the selected suites of a project, for an engine on the same host.
     ///
     /// # Errors
     /// There is nothing to run, or a selection names what does not exist.
     pub fn new(project: &Project, run: RunId, selection: &Selection) -> Result<Self, PlanError> {
+        Self::on_host(project, run, selection, &Host::default())
+    }
+
+    /// The same for an engine that may see other files than this process does.
+    ///
+    /// # Errors
+    /// There is nothing to run, or a selection names what does not exist.
+    pub fn on_host(
+        project: &Project,
+        run: RunId,
+        selection: &Selection,
+        host: &Host,
+    ) -> Result<Self, PlanError> {
         let services = select(project, selection)?;
         let labels = run_labels(run, &project.name);
         let mut images = Vec::new();
@@ -250,12 +270,23 @@ impl Plan {
         let networks = plan_networks(project, &services, run, &labels);
         let volumes = plan_volumes(project, &services, run, &labels);
         let mut copies = Vec::new();
+        let mut unseen = Unseen::default();
         let planned: BTreeMap<ServiceName, PlannedService> = services
             .into_iter()
             .map(|service| {
                 let image = image_of[&service.name];
+                let mut place = |mount: &Mount| {
+                    let copy =
+                        |found: &FoundPath| injection::copy_of(&mut copies, found, run, image);
+                    host.place(mount, &project.directory, &mut unseen, copy)
+                };
+                let binds = service.mounts.iter().enumerate();
+                let binds = binds
+                    .filter_map(|(index, mount)| Some((index, place(mount)?)))
+                    .collect();
                 let planned = PlannedService {
                     image,
+                    binds,
                     injection: injection::plan_files(&mut copies, service, run, image),
                     container_name: resource_name(run, service.name.as_str()),
                     networks: service.networks.keys().cloned().collect(),
@@ -274,6 +305,7 @@ impl Plan {
             services: planned,
             steps: Vec::new(),
             timeout: project.settings.timeout,
+            warnings: unseen.warnings(),
         };
         plan.steps = steps::steps(&plan);
         Ok(plan)
@@ -284,6 +316,16 @@ impl Plan {
         self.services
             .values()
             .filter(|planned| planned.service.suite.is_some())
+    }
+
+    /// Directories of this host that have to be made before the run, since the file mounts them and
+    /// the engine cannot make them.
+    pub fn directories_to_make(&self) -> impl Iterator<Item = &Path> {
+        let binds = self.services.values().flat_map(|one| one.binds.values());
+        binds.filter_map(|placement| match placement {
+            Placement::Volume { make, .. } => make.as_deref(),
+            _ => None,
+        })
     }
 
     /// What a step does to which resource, for people.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::host::Placement;
 use super::injection::{self, CopyIndex, CopyOf, PlannedCopy};
 use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Step, StepId};
 use crate::config::model::{Condition, Healthcheck, MountSource, Role, Service};
@@ -119,7 +120,7 @@ impl List<'_> {
     }
 
     fn copy(&mut self, index: CopyIndex, copy: &PlannedCopy) {
-        let cause = copy_cause(self.plan, copy);
+        let cause = copy_cause(self.plan, index, copy);
         let image = self.find(&Action::ObtainImage(copy.image));
         let create = Action::CreateFiller(index);
         self.add(create.clone(), cause.clone(), image.into_iter().collect());
@@ -146,8 +147,10 @@ impl List<'_> {
                 needs.extend(self.find(&Action::CreateVolume(key.clone())));
             }
         }
-        for mount in &planned.injection.mounted {
-            needs.extend(self.find(&Action::Fill(mount.copy)));
+        let copied = planned.binds.values().filter_map(Placement::copy);
+        let mounted = planned.injection.mounted.iter().map(|mount| mount.copy);
+        for copy in mounted.chain(copied) {
+            needs.extend(self.find(&Action::Fill(copy)));
         }
         needs.sort_unstable();
         needs.dedup();
@@ -252,8 +255,12 @@ fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
     )
 }
 
-fn copy_cause(plan: &Plan, copy: &PlannedCopy) -> String {
+fn copy_cause(plan: &Plan, index: CopyIndex, copy: &PlannedCopy) -> String {
     match &copy.of {
+        CopyOf::Path(_) => used_by(plan.services.values().filter(|planned| {
+            let mut copies = planned.binds.values().filter_map(Placement::copy);
+            copies.any(|copy| copy == index)
+        })),
         CopyOf::Files(name) => {
             let used = plan.services.get(name).map(|planned| {
                 let why = if planned.service.options.read_only {

@@ -91,10 +91,18 @@ fn write(mut archive: Builder<Pieces>, entries: &[ArchiveEntry]) -> io::Result<(
                 let mut header = Header::new_gnu();
                 header.set_size(bytes.len() as u64);
                 header.set_mtime(seconds(SystemTime::now()));
-                set_owner(&mut header, entry.owner, 0);
+                set_owner(&mut header, entry.owner, None);
                 archive.append_data(&mut header, &entry.path, bytes)?;
             }
             EntryContent::Path(path) => add_tree(&mut archive, path, entry)?,
+            EntryContent::EmptyDirectory => {
+                let mut header = Header::new_gnu();
+                header.set_entry_type(EntryType::Directory);
+                header.set_size(0);
+                header.set_mode(0o755);
+                header.set_mtime(seconds(SystemTime::now()));
+                archive.append_data(&mut header, &entry.path, io::empty())?;
+            }
         }
     }
     archive.into_inner()?.flush()
@@ -105,17 +113,28 @@ fn seconds(time: SystemTime) -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// Who may do what when the file does not say: read, and execute what somebody may execute here.
-fn set_owner(header: &mut Header, owner: EntryOwner, here: u32) {
-    let EntryOwner::Given { uid, gid, mode } = owner;
+/// Says whose an entry is. Who may do what when the file does not say: read, and execute what somebody
+/// may execute here.
+fn set_owner(header: &mut Header, owner: EntryOwner, here: Option<&Metadata>) {
+    const ALL: u32 = 0o7777;
+    const EXECUTE: u32 = 0o111;
+    let here_mode = here.map_or(0o444, |found| found.permissions().mode() & ALL);
     let is_directory = header.entry_type() == EntryType::Directory;
-    let execute = 0o111;
-    let mode = match mode {
-        // A directory that may be read may be entered.
-        Some(mode) if is_directory => mode | (mode & 0o444) >> 2,
-        Some(mode) => mode,
-        None if is_directory || here & execute != 0 => 0o555,
-        None => 0o444,
+    let (uid, gid, mode) = match owner {
+        EntryOwner::Kept => {
+            let (uid, gid) = here.map_or((0, 0), |found| (found.uid(), found.gid()));
+            (uid, gid, here_mode)
+        }
+        EntryOwner::Given { uid, gid, mode } => {
+            let mode = match mode {
+                // A directory that may be read may be entered.
+                Some(mode) if is_directory => mode | (mode & 0o444) >> 2,
+                Some(mode) => mode,
+                None if is_directory || here_mode & EXECUTE != 0 => 0o555,
+                None => 0o444,
+            };
+            (uid, gid, mode)
+        }
     };
     header.set_mode(mode);
     header.set_uid(u64::from(uid));
@@ -139,7 +158,7 @@ fn add_tree(archive: &mut Builder<Pieces>, top: &Path, entry: &ArchiveEntry) -> 
         if found.is_dir() {
             header.set_entry_type(EntryType::Directory);
             header.set_size(0);
-            set_owner(&mut header, entry.owner, found.permissions().mode());
+            set_owner(&mut header, entry.owner, Some(&found));
             archive.append_data(&mut header, &name, io::empty())?;
             let listing =
                 fs::read_dir(&path).map_err(|error| cannot("list", &at(&path), &error))?;
@@ -152,10 +171,10 @@ fn add_tree(archive: &mut Builder<Pieces>, top: &Path, entry: &ArchiveEntry) -> 
                 fs::read_link(&path).map_err(|error| cannot("read", &at(&path), &error))?;
             header.set_entry_type(EntryType::Symlink);
             header.set_size(0);
-            set_owner(&mut header, entry.owner, found.permissions().mode());
+            set_owner(&mut header, entry.owner, Some(&found));
             archive.append_link(&mut header, &name, target)?;
         } else if found.is_file() {
-            set_owner(&mut header, entry.owner, found.permissions().mode());
+            set_owner(&mut header, entry.owner, Some(&found));
             add_file(archive, &mut header, (&path, &name), &found)?;
         }
     }

@@ -12,6 +12,7 @@
     reason = "whatever goes wrong here is a failing test"
 )]
 
+mod binds;
 mod build;
 mod command_line;
 mod concurrency;

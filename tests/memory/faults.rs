@@ -16,7 +16,8 @@ services:
 ";
 
 /// Two networks, a named volume, volumes of the image, a build, a job, probes of three kinds, three
-/// suites; secrets and configs that go into a container, and into a volume.
+/// suites; secrets and configs that go into a container, and into a volume; a
+/// copy of the project.
 const PIPELINE: &str = "
 services:
   db: { image: postgres, networks: [back], volumes: ['data:/backup'], secrets: [password] }
@@ -35,7 +36,7 @@ services:
     configs: [settings]
     networks: [back]
     healthcheck: { test: [CMD, ping], interval: 1s }
-  unit: { build: ., networks: [front], x-envrun: { suite: { junit: 'reports/*.xml' } } }
+  unit: { build: ., networks: [front], volumes: ['.:/work'], x-envrun: { bind: copy, suite: { junit: 'reports/*.xml' } } }
   integration:
     build: .
     networks: [back]

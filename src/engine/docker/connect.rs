@@ -2,13 +2,14 @@
 //! configuration, the standard socket.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 use serde::Deserialize;
 
 use super::error::translate;
-use crate::engine::{EngineError, FailureKind};
+use crate::engine::{Distance, EngineError, FailureKind};
 
 /// The socket where Docker Engine listens unless told otherwise.
 const STANDARD_SOCKET: &str = "/var/run/docker.sock";
@@ -86,6 +87,26 @@ impl Endpoint {
         }
     }
 
+    /// How far away the engine is.
+    pub(super) fn distance(&self) -> Distance {
+        let address = match self {
+            Self::Unix(_) => return Distance::Socket,
+            Self::Tcp(address) => address.as_str(),
+            Self::Tls(url) => url.split_once("://").map_or(url.as_str(), |(_, rest)| rest),
+        };
+        let host = url::Url::parse(&format!("tcp://{address}"))
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
+        let is_loopback = |address: IpAddr| address.is_loopback();
+        if host == "localhost" || host.parse().is_ok_and(is_loopback) {
+            Distance::Loopback
+        } else {
+            Distance::Remote
+        }
+    }
+
     pub(super) fn connect(&self) -> Result<Docker, EngineError> {
         let docker = match self {
             Self::Unix(path) => Docker::connect_with_unix(
@@ -152,6 +173,18 @@ mod tests {
             Endpoint::parse("tcp://h:2376", true).expect("valid"),
             Endpoint::Tls("tcp://h:2376".to_owned())
         );
+        for (address, distance) in [
+            ("unix:///run/d.sock", Distance::Socket),
+            ("tcp://localhost:1", Distance::Loopback),
+            ("tcp://127.0.0.1:1", Distance::Loopback),
+            ("tcp://[::1]:1", Distance::Loopback),
+            ("tcp://docker:2375", Distance::Remote),
+            ("tcp://10.0.0.1:2375", Distance::Remote),
+            ("https://[fe80::1]:2376", Distance::Remote),
+        ] {
+            let endpoint = Endpoint::parse(address, false).expect("valid");
+            assert_eq!(endpoint.distance(), distance, "{address}");
+        }
         assert!(Endpoint::parse("ssh://h", false).is_err());
         assert!(Endpoint::parse("nonsense", false).is_err());
     }

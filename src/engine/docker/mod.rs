@@ -25,9 +25,9 @@ use futures::stream::BoxStream;
 use self::connect::Endpoint;
 use self::error::translate;
 use super::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError,
-    ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal, Resource,
-    ResourceKind, VolumeSpec,
+    BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance, EndpointSpec,
+    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal,
+    Resource, ResourceKind, VolumeSpec,
 };
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
@@ -104,6 +104,17 @@ impl Engine for DockerEngine {
             version: version.version.unwrap_or_default(),
             api,
         })
+    }
+
+    fn distance(&self) -> Distance {
+        self.endpoint.distance()
+    }
+
+    async fn container_mounts(
+        &self,
+        container: &ContainerId,
+    ) -> Result<Option<Vec<ContainerMount>>, EngineError> {
+        mounts::of_container(&self.docker, container).await
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {

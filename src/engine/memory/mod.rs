@@ -21,8 +21,9 @@ use futures::stream::BoxStream;
 use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, Engine, EngineError,
-    ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal, Resource, VolumeSpec,
+    BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance, EndpointSpec,
+    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal,
+    Resource, VolumeSpec,
 };
 use crate::clock;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -189,6 +190,19 @@ impl Engine for MemoryEngine {
             })
         })
         .await
+    }
+
+    fn distance(&self) -> Distance {
+        Distance::Socket
+    }
+
+    async fn container_mounts(
+        &self,
+        _container: &ContainerId,
+    ) -> Result<Option<Vec<ContainerMount>>, EngineError> {
+        // Whoever asks is in none of its containers.
+        self.call("inspect container", READ, |_state| Ok(None))
+            .await
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
