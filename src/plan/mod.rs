@@ -8,6 +8,7 @@
 pub mod container;
 pub mod host;
 pub mod injection;
+mod names;
 pub mod readiness;
 mod steps;
 pub mod subnet;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use self::host::{Host, Placement, Unseen};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
+use self::names::{image_name, resource_name};
 use crate::config::model::{FoundPath, Mount, Project, Service};
 use crate::engine::{BuildSpec, NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
@@ -211,31 +213,6 @@ fn service_labels(
     labels.extend(plan_labels.clone());
     labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());
     labels
-}
-
-/// Deterministic name of a resource of a run: the ledger knows it before the engine does.
-fn resource_name(run: RunId, key: &str) -> String {
-    let key: String = key
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-') {
-                letter
-            } else {
-                '-'
-            }
-        })
-        .take(40)
-        .collect();
-    format!("envrun-{}-{key}", run.short())
-}
-
-/// Deterministic name of an image of a run. Repository names know lower case only (distribution
-/// specification).
-fn image_name(run: RunId, key: &str) -> String {
-    let name = resource_name(run, key)
-        .to_lowercase()
-        .replace(['_', '.'], "-");
-    name.trim_end_matches('-').to_owned()
 }
 
 impl Plan {

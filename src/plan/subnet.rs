@@ -8,6 +8,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::names::hash;
 use crate::engine::Subnet;
 use crate::name::{NetworkKey, RunId};
 
@@ -59,7 +60,12 @@ impl Candidates {
         Self {
             pool,
             prefix,
-            start: hash(run, key) % count,
+            start: hash(
+                run.as_u128()
+                    .to_be_bytes()
+                    .into_iter()
+                    .chain(key.as_str().bytes()),
+            ) % count,
             tried: 0,
             count,
             avoid: avoid.to_vec(),
@@ -91,21 +97,6 @@ impl Iterator for Candidates {
         }
         None
     }
-}
-
-/// FNV-1a over the run id and the key: stable between versions of the compiler, which `Hash` is
-/// not.
-fn hash(run: RunId, key: &NetworkKey) -> u32 {
-    let mut state: u32 = 0x811c_9dc5;
-    for byte in run
-        .as_u128()
-        .to_be_bytes()
-        .into_iter()
-        .chain(key.as_str().bytes())
-    {
-        state = (state ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    state ^ (state >> 16)
 }
 
 /// Subnets of the host's routing table in the form of Linux's `/proc/net/route`, the default route

@@ -222,3 +222,23 @@ fn a_file_in_place_of_a_directory_is_refused_and_nothing_is_lost() {
         finished.stderr
     );
 }
+
+#[test]
+fn names_that_begin_alike_for_sixty_characters_stay_apart() {
+    let name = |end: u32| format!("{}{end}", "n".repeat(59));
+    let services: String = (0..3)
+        .map(|number| {
+            format!(
+                "  {}:\n    image: {}\n    volumes: [/one, /two]\n    secrets: [token]\n    command: [bash, -c, 'test ! -e /one/x && test ! -e /two/x && touch /one/x && test ! -e /two/x && cat /run/secrets/token']\n    x-envrun: {{ suite: {{}} }}\n",
+                name(number),
+                image::BASE
+            )
+        })
+        .collect();
+    let project = Project::new(&format!("services:\n{services}{DECLARED}"));
+    let mut command = project.command(&[]);
+    command.env("TEST_TOKEN", "t");
+    let finished = crate::harness::Run::start(&project, command, "out").finish();
+    finished.assert_code(0);
+    assert_eq!(finished.log(&name(2)), b"t");
+}
