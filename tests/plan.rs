@@ -330,8 +330,12 @@ services:
     image: app
     tmpfs: [/run]
     volumes: ['data:/data']
-    secrets: [token, { source: token, target: /var/run/other }]
+    secrets: [token]
     configs: [settings, { source: settings, target: /data/x }, { source: settings, target: /database }]
+  linked:
+    image: app
+    tmpfs: [/run]
+    configs: [settings, { source: settings, target: /var/run/settings }]
   unit: { image: app, x-envrun: { suite: true } }
 volumes: { data: }
 secrets: { token: { environment: TOKEN } }
@@ -340,35 +344,41 @@ configs: { settings: { content: x } }
     let plan = Plan::new(&project(compose), RUN, &Selection::default()).expect("a plan");
     insta::assert_snapshot!(plan.to_text(), @"
     plan for project `test`
-      0  obtain image `app`  (used by `mixed`, `plain` and 2 more)
-      1  create network `default`  (used by `mixed`, `plain` and 2 more)
+      0  obtain image `app`  (used by `linked`, `mixed` and 3 more)
+      1  create network `default`  (used by `linked`, `mixed` and 3 more)
       2  create volume `data`  (used by `mixed`)
-      3  create container that a volume is filled through after 0  (`mixed` uses config `settings`, secret `token`, and mounts something where they belong)
-      4  put files of `mixed` into a volume after 3  (`mixed` uses config `settings`, secret `token`, and mounts something where they belong)
-      5  create container that a volume is filled through after 0  (`sealed` uses secret `token`, and is read-only)
-      6  put files of `sealed` into a volume after 5  (`sealed` uses secret `token`, and is read-only)
-      7  create container of `mixed` after 0, 1, 2, 4  (service `mixed` is part of the environment)
-      8  put files into the container of `mixed` after 7  (`mixed` uses config `settings`)
-      9  start `mixed` after 7, 8  (service `mixed` is part of the environment)
-     10  create container of `plain` after 0, 1  (service `plain` is part of the environment)
-     11  put files into the container of `plain` after 10  (`plain` uses config `settings`, secret `token`)
-     12  start `plain` after 10, 11  (service `plain` is part of the environment)
-     13  create container of `sealed` after 0, 1, 6  (service `sealed` is part of the environment)
-     14  start `sealed` after 13  (service `sealed` is part of the environment)
-     15  create container of `unit` after 0, 1  (suite `unit` is to be run)
-     16  start `unit` after 15  (suite `unit` is to be run)
-     17  wait until `mixed` is ready after 9  (service `mixed` is part of the environment)
-     18  wait until `plain` is ready after 12  (service `plain` is part of the environment)
-     19  wait until `sealed` is ready after 14  (service `sealed` is part of the environment)
-     20  wait until suite `unit` has ended after 16  (its result is the verdict)
+      3  create container that a volume is filled through after 0  (`linked` uses config `settings`, and has a mount in the way)
+      4  put files of `linked` into a volume after 3  (`linked` uses config `settings`, and has a mount in the way)
+      5  create container that a volume is filled through after 0  (`mixed` uses config `settings`, secret `token`, and has a mount in the way)
+      6  put files of `mixed` into a volume after 5  (`mixed` uses config `settings`, secret `token`, and has a mount in the way)
+      7  create container that a volume is filled through after 0  (`sealed` uses secret `token`, and is read-only)
+      8  put files of `sealed` into a volume after 7  (`sealed` uses secret `token`, and is read-only)
+      9  create container of `linked` after 0, 1, 4  (service `linked` is part of the environment)
+     10  start `linked` after 9  (service `linked` is part of the environment)
+     11  create container of `mixed` after 0, 1, 2, 6  (service `mixed` is part of the environment)
+     12  put files into the container of `mixed` after 11  (`mixed` uses config `settings`)
+     13  start `mixed` after 11, 12  (service `mixed` is part of the environment)
+     14  create container of `plain` after 0, 1  (service `plain` is part of the environment)
+     15  put files into the container of `plain` after 14  (`plain` uses config `settings`, secret `token`)
+     16  start `plain` after 14, 15  (service `plain` is part of the environment)
+     17  create container of `sealed` after 0, 1, 8  (service `sealed` is part of the environment)
+     18  start `sealed` after 17  (service `sealed` is part of the environment)
+     19  create container of `unit` after 0, 1  (suite `unit` is to be run)
+     20  start `unit` after 19  (suite `unit` is to be run)
+     21  wait until `linked` is ready after 10  (service `linked` is part of the environment)
+     22  wait until `mixed` is ready after 13  (service `mixed` is part of the environment)
+     23  wait until `plain` is ready after 16  (service `plain` is part of the environment)
+     24  wait until `sealed` is ready after 18  (service `sealed` is part of the environment)
+     25  wait until suite `unit` has ended after 20  (its result is the verdict)
     ");
-    let mounted: Vec<&str> = plan.services["mixed"]
-        .injection
-        .mounted
-        .iter()
-        .map(|mount| mount.target.as_str())
-        .collect();
-    insta::assert_snapshot!(mounted.join(" "), @"/run/secrets/token /var/run/other /data/x");
+    let mounted = |service: &str| {
+        let mounted = plan.services[service].injection.mounted.iter();
+        let targets: Vec<&str> = mounted.map(|mount| mount.target.as_str()).collect();
+        targets.join(" ")
+    };
+    insta::assert_snapshot!(mounted("mixed"), @"/run/secrets/token /data/x");
+    // Nothing is written into a container that has a mount below a link.
+    insta::assert_snapshot!(mounted("linked"), @"/settings /var/run/settings");
 }
 
 const BINDS: &str = "

@@ -116,8 +116,16 @@ pub(super) fn plan_files(
     let mut injection = Injection::default();
     let mut entries = Vec::new();
     let index = CopyIndex(copies.len());
+    let by_target = |file: &InjectedFile| must_be_mounted(service, &file.target);
+    // Some engines (28.5) write nothing at all into a container that has a mount below a link.
+    let below_link = |target: &str| canonical(target) != target.trim_end_matches('/');
+    let all = service.mounts.iter().any(|mount| below_link(&mount.target))
+        || service
+            .injected
+            .iter()
+            .any(|file| below_link(&file.target) && by_target(file));
     for file in &service.injected {
-        if must_be_mounted(service, &file.target) {
+        if all || by_target(file) {
             let subpath = entries.len().to_string();
             entries.push(entry(file, &format!("{FILLED_AT}/{subpath}")));
             injection.mounted.push(CopyMount {

@@ -266,7 +266,7 @@ fn copy_cause(plan: &Plan, index: CopyIndex, copy: &PlannedCopy) -> String {
                 let why = if planned.service.options.read_only {
                     "is read-only"
                 } else {
-                    "mounts something where they belong"
+                    "has a mount in the way"
                 };
                 let used = injection::names(&planned.service, &planned.injection, false);
                 format!("`{name}` uses {used}, and {why}")

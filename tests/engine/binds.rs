@@ -151,7 +151,9 @@ impl<'project> JobContainer<'project> {
         let label = format!("{}={}", engine::PROJECT_LABEL, project.name);
         let output = docker(&["run", "--detach", "--name", &name])
             .args(["--label", &label, "--network", "none"])
-            .arg(format!("--volume={socket}:/var/run/docker.sock"))
+            // Not `/var/run/docker.sock`, although it is found there: some engines (28.5) copy nothing
+            // into a container that has a mount below a link.
+            .arg(format!("--volume={socket}:/run/docker.sock"))
             .arg(format!(
                 "--volume={}:/usr/local/bin/envrun:ro",
                 env!("CARGO_BIN_EXE_envrun")
