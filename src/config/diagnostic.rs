@@ -167,6 +167,11 @@ impl Problems {
         self.silenced.insert(place.key());
     }
 
+    /// Whether the value at this place is known to be wrong.
+    pub(super) fn is_silenced(&self, place: &Place) -> bool {
+        self.silenced.contains(&place.key())
+    }
+
     /// Adds a problem. Past the limit it is only counted.
     pub(super) fn push(&mut self, problem: Problem) {
         if problem

@@ -123,9 +123,9 @@ impl Checking<'_> {
 
     fn source(&mut self) {
         let filled = |key: &str| {
-            self.service
-                .filled(key)
-                .is_some_and(|node| node.as_text() != Some(""))
+            self.service.filled(key).is_some_and(|node| {
+                node.as_text() != Some("") || self.problems.is_silenced(&node.place)
+            })
         };
         if !filled("image") && !filled("build") && !filled("provider") {
             let message = format!("service `{}` has neither `image` nor `build`", self.name());
