@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod event;
 pub mod exit_code;
+pub mod image;
 pub mod junit;
 pub mod name;
 pub mod outcome;
