@@ -8,18 +8,30 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, each with the rooms that its code may name.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let rooms: [(&str, &[&str]); 14] = [
+    let rooms: [(&str, &[&str]); 15] = [
         ("clock", &[]),
         ("name", &[]),
         ("exit_code", &[]),
         ("image", &[]),
         ("junit", &[]),
-        ("config", &["name"]),
-        ("engine", &["name", "clock", "probe"]),
+        ("config", &["image", "name"]),
+        ("engine", &["name", "clock", "image", "probe"]),
         ("probe", &["clock"]),
         ("outcome", &["engine", "exit_code", "junit", "name"]),
+        (
+            "settings",
+            &[
+                "config::diagnostic",
+                "config::source",
+                "config::suggest",
+                "image",
+            ],
+        ),
         ("event", &["engine", "exit_code", "name", "outcome"]),
-        ("plan", &["config::model", "engine", "name", "probe"]),
+        (
+            "plan",
+            &["config::model", "engine", "image", "name", "probe"],
+        ),
         (
             "run",
             &[
@@ -28,6 +40,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "engine",
                 "event",
                 "exit_code",
+                "image",
                 "junit",
                 "name",
                 "outcome",
@@ -48,11 +61,13 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "engine",
                 "event",
                 "exit_code",
+                "image",
                 "name",
                 "plan",
                 "probe",
                 "report",
                 "run",
+                "settings",
             ],
         ),
     ];

@@ -1,0 +1,145 @@
+//! `envrun.toml`: found upwards from the project, read with the places of its keys.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{FILE_NAME, Settings};
+use crate::config::diagnostic::Problem;
+use crate::config::source::Source;
+use crate::config::suggest::did_you_mean;
+use crate::image::Mirrors;
+use crate::image::mirror::{Mirror, registry};
+
+/// Largest file that is read, in bytes.
+const MAX_FILE_SIZE: u64 = 1 << 20;
+
+/// The keys of the top level.
+const KEYS: [&str; 1] = ["mirror"];
+
+/// Reads the nearest file, in `directory` or above it. Without one, nothing is set.
+pub(super) fn nearest(directory: &Path, problems: &mut Vec<Problem>) -> Settings {
+    let found: Option<PathBuf> = directory
+        .ancestors()
+        .map(|candidate| candidate.join(FILE_NAME))
+        .find(|path| path.is_file());
+    let Some(path) = found else {
+        return Settings::default();
+    };
+    let shown = path.strip_prefix(directory).unwrap_or(&path).display();
+    match read(&path) {
+        Ok(text) => parse(&Source::new(shown.to_string(), text, 0), problems),
+        Err(error) => {
+            problems.push(Problem::error(format!("cannot read `{shown}`: {error}")));
+            Settings::default()
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_SIZE {
+        let message = format!("it is larger than {} MiB", MAX_FILE_SIZE >> 20);
+        return Err(std::io::Error::other(message));
+    }
+    Ok(text)
+}
+
+/// Reads the text of a file.
+pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settings {
+    let mut settings = Settings::default();
+    let table = match DeTable::parse(source.text()) {
+        Ok(table) => table,
+        Err(error) => {
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            let problem = Problem::error(message);
+            problems.push(match error.span() {
+                Some(span) => problem.at(&source.place(span)),
+                None => problem,
+            });
+            return settings;
+        }
+    };
+    for (key, value) in table.get_ref() {
+        match key.get_ref().as_ref() {
+            "mirror" => settings.mirrors = read_mirrors(source, value, problems),
+            name => {
+                let problem = Problem::error(format!("unknown key `{name}` of {FILE_NAME}"))
+                    .at(&source.place(key.span()));
+                problems.push(match did_you_mean(name, KEYS) {
+                    Some(help) => problem.help(help),
+                    None => problem.help(format!("the keys are `{}`", KEYS.join("`, `"))),
+                });
+            }
+        }
+    }
+    settings
+}
+
+/// `[mirror]`: registries, each with a mirror or a list of mirrors.
+fn read_mirrors(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Mirrors {
+    let mut mirrors = Mirrors::default();
+    let mut expected = |value: &Spanned<DeValue<'_>>, what: &str| {
+        let found = value.get_ref().type_str();
+        let problem = Problem::error(format!("expected {what}, found {found}"))
+            .at(&source.place(value.span()));
+        problems.push(if value.get_ref().is_table() {
+            problem.help("the name of a registry with a dot stands in quotes: `\"docker.io\"`")
+        } else {
+            problem
+        });
+    };
+    let Some(table) = value.get_ref().as_table() else {
+        expected(value, "a table from registries to mirrors");
+        return mirrors;
+    };
+    let mut found = Vec::new();
+    for (key, value) in table {
+        let items: Vec<&Spanned<DeValue<'_>>> = match value.get_ref() {
+            DeValue::Array(array) => array.iter().collect(),
+            _ => vec![value],
+        };
+        // A registry with an empty list has no mirror, whatever files further up would say.
+        if items.is_empty() {
+            found.push((key, None));
+        }
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(text) => found.push((key, Some((text.to_owned(), item.span())))),
+                None => expected(item, "a text or a list of texts"),
+            }
+        }
+    }
+    for (key, mirror) in found {
+        let name = match registry(key.get_ref()) {
+            Ok(name) => name,
+            Err(_) => {
+                problems.push(
+                    Problem::error(format!("`{}` is no registry", key.get_ref()))
+                        .at(&source.place(key.span()))
+                        .help("write it as references do, such as `\"docker.io\"`, in quotes"),
+                );
+                continue;
+            }
+        };
+        match mirror.map(|(text, span)| (Mirror::parse(&text), text, span)) {
+            None => mirrors.add(name, None),
+            Some((Ok(mirror), ..)) => mirrors.add(name, Some(mirror)),
+            Some((Err(error), text, span)) => problems.push(
+                Problem::error(format!("`{text}` is no mirror"))
+                    .at(&source.place(span))
+                    .help(error.to_string()),
+            ),
+        }
+    }
+    mirrors
+}

@@ -1,0 +1,117 @@
+//! The configuration of envrun itself, as opposed to that of a project: the nearest `envrun.toml`,
+//! then the `ENVRUN_*` variables, then flags, each over the one before.
+//!
+//! A setting is a field of [`Settings`], a key of the file ([`file`]), a variable ([`VARIABLES`])
+//! and a flag of the command line. All that is wrong is told at once, with its place where it has
+//! one. It touches neither an engine nor the network.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::diagnostic::{Problem, Problems, Severity};
+use crate::config::suggest::nearest;
+use crate::image::Mirrors;
+use crate::image::mirror::parse_pair;
+
+/// Name of the file.
+pub const FILE_NAME: &str = "envrun.toml";
+
+/// Mirrors, as `REGISTRY=MIRROR` with commas between.
+const MIRROR: &str = "ENVRUN_MIRROR";
+
+/// The variables that are read.
+const VARIABLES: [&str; 1] = [MIRROR];
+
+/// The prefix of all variables of envrun.
+const PREFIX: &str = "ENVRUN_";
+
+/// What the command line says about the settings.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--mirror`, each `REGISTRY=MIRROR`.
+    pub mirrors: Vec<String>,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the images of registries are pulled from instead.
+    pub mirrors: Mirrors,
+}
+
+/// Settings, and what the user should know of them.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Warnings.
+    pub warnings: Vec<Problem>,
+}
+
+/// Loads the settings that hold for a project in `directory`, an absolute path.
+///
+/// # Errors
+/// Everything that is wrong with the file, the variables and the flags.
+pub fn load(
+    directory: &Path,
+    environment: &BTreeMap<String, String>,
+    flags: &Flags,
+) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let from_file = file::nearest(directory, &mut problems);
+    let pairs = environment
+        .get(MIRROR)
+        .map(|text| text.split(',').map(str::trim).map(str::to_owned))
+        .into_iter()
+        .flatten()
+        .filter(|pair| !pair.is_empty());
+    let from_environment = mirrors(&format!("variable `{MIRROR}`"), pairs, &mut problems);
+    let from_flags = mirrors("`--mirror`", flags.mirrors.iter().cloned(), &mut problems);
+    problems.extend(environment.keys().filter_map(|name| misspelt(name)));
+    if problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+    {
+        return Err(Problems::from(problems));
+    }
+    Ok(Loaded {
+        settings: Settings {
+            mirrors: from_flags.or(from_environment).or(from_file.mirrors),
+        },
+        warnings: problems,
+    })
+}
+
+/// Mirrors from texts without a place of their own.
+fn mirrors(
+    origin: &str,
+    pairs: impl Iterator<Item = String>,
+    problems: &mut Vec<Problem>,
+) -> Mirrors {
+    let mut mirrors = Mirrors::default();
+    for pair in pairs {
+        match parse_pair(&pair) {
+            Ok((registry, mirror)) => mirrors.add(registry, mirror),
+            Err(error) => problems.push(
+                Problem::error(format!("{origin} names no mirror: `{pair}`"))
+                    .help(error.to_string()),
+            ),
+        }
+    }
+    mirrors
+}
+
+/// A variable that is none of envrun's, but nearly: a user may have others with this prefix.
+fn misspelt(name: &str) -> Option<Problem> {
+    if !name.starts_with(PREFIX) || VARIABLES.contains(&name) {
+        return None;
+    }
+    let candidate = nearest(name, VARIABLES)?;
+    let help = format!("did you mean `{candidate}`?");
+    Some(Problem::warning(format!("variable `{name}` has no effect")).help(help))
+}
+
+#[cfg(test)]
+mod tests;

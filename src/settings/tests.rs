@@ -1,0 +1,138 @@
+use std::fs;
+
+use super::*;
+use crate::image::Reference;
+
+/// Where `image` is pulled from under the settings in `text`, the variable and the flags.
+fn places(text: &str, variable: Option<&str>, flags: &[&str], image: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let project = directory.path().join("a/project");
+    fs::create_dir_all(&project).expect("created");
+    fs::write(directory.path().join(FILE_NAME), text).expect("written");
+    let environment = variable
+        .map(|value| (MIRROR.to_owned(), value.to_owned()))
+        .into_iter()
+        .collect();
+    let flags = Flags {
+        mirrors: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+    };
+    let loaded = load(&project, &environment, &flags)
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
+    let reference = Reference::parse(image).expect(image);
+    let mirrors = loaded.settings.mirrors.of(&reference);
+    mirrors
+        .iter()
+        .map(|mirror| mirror.registry().to_owned())
+        .collect()
+}
+
+/// What is said about a file, one problem after the other.
+fn problems(text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let source = crate::config::source::Source::new(FILE_NAME, text, 0);
+    file::parse(&source, &mut problems);
+    Problems::from(problems)
+        .iter()
+        .map(|problem| match &problem.help {
+            Some(help) => format!("{problem}\n  {help}"),
+            None => problem.to_string(),
+        })
+        .collect()
+}
+
+const FILE: &str = r#"
+mirror = { "docker.io" = ["file.example/hub", "second.example"] }
+"#;
+
+#[test]
+fn the_file_is_found_above_the_project() {
+    assert_eq!(
+        places(FILE, None, &[], "redis"),
+        ["file.example", "second.example"]
+    );
+    assert!(places(FILE, None, &[], "quay.io/a/b").is_empty());
+    let table = "[mirror]\n\"quay.io\" = \"q.example\"\n";
+    assert_eq!(places(table, None, &[], "quay.io/a/b"), ["q.example"]);
+}
+
+#[test]
+fn flags_stand_over_variables_and_those_over_the_file() {
+    let variable = Some("docker.io=one.example, docker.io=two.example,");
+    assert_eq!(
+        places(FILE, variable, &[], "redis"),
+        ["one.example", "two.example"]
+    );
+    assert_eq!(
+        places(FILE, variable, &["docker.io=flag.example"], "redis"),
+        ["flag.example"]
+    );
+    assert!(places(FILE, None, &["docker.io="], "redis").is_empty());
+    assert_eq!(
+        places(FILE, None, &["quay.io=flag.example"], "redis"),
+        ["file.example", "second.example"]
+    );
+}
+
+#[test]
+fn all_that_is_wrong_with_a_file_is_told_with_its_place() {
+    let text = "miror = {}
+subnets = 1
+
+[mirror]
+hub = \"m.example\"
+\"docker.io\" = [\"https://m.example\", 3]
+\"ghcr.io\" = true
+";
+    assert_eq!(
+        problems(text),
+        [
+            "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `mirror`",
+            "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
+            "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
+            "envrun.toml:6:37: expected a text or a list of texts, found integer",
+            "envrun.toml:7:13: expected a text or a list of texts, found boolean",
+        ]
+    );
+    assert_eq!(
+        problems("mirror = \"docker.io=m.example\"\n"),
+        ["envrun.toml:1:10: expected a table from registries to mirrors, found string"]
+    );
+    // Without its quotes, the dot makes a table in a table.
+    assert_eq!(
+        problems("[mirror]\ndocker.io = \"m.example\"\n"),
+        [
+            "envrun.toml:2:1: expected a text or a list of texts, found table\n  the name of a registry with a dot stands in quotes: `\"docker.io\"`"
+        ]
+    );
+    let broken = problems("mirror = {\n");
+    assert!(broken[0].starts_with("envrun.toml:1:"), "{broken:?}");
+}
+
+#[test]
+fn what_is_wrong_with_variables_and_flags_is_told_too() {
+    let environment = BTreeMap::from([(MIRROR.to_owned(), "docker.io".to_owned())]);
+    let flags = Flags {
+        mirrors: vec!["docker.io=m".to_owned()],
+    };
+    let problems = load(Path::new("/"), &environment, &flags).expect_err("both are wrong");
+    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        all,
+        [
+            "variable `ENVRUN_MIRROR` names no mirror: `docker.io`",
+            "`--mirror` names no mirror: `docker.io=m`"
+        ]
+    );
+}
+
+#[test]
+fn a_misspelt_variable_is_noticed() {
+    let environment = ["ENVRUN_MIRORR", "ENVRUN_OTHER_THING", "MIRROR"]
+        .map(|name| (name.to_owned(), String::new()))
+        .into_iter()
+        .collect();
+    let loaded = load(Path::new("/"), &environment, &Flags::default()).expect("only warnings");
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["variable `ENVRUN_MIRORR` has no effect"]);
+}
