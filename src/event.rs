@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::Exit;
+use crate::engine::{Exit, PullProgress};
 use crate::exit_code::Signal;
 use crate::name::{RunId, ServiceName};
 use crate::outcome::{Failure, SuiteResult, TeardownReport, milliseconds};
@@ -63,6 +63,51 @@ pub enum Event {
         /// What was done to which resource.
         what: String,
         /// How long it took.
+        #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+        duration: Duration,
+    },
+    /// An image is pulled; told once more when another place is asked for it.
+    PullStarted {
+        /// The image, as the file names it.
+        image: String,
+        /// Its name where it is pulled from.
+        from: String,
+        /// Why it is pulled.
+        reason: String,
+    },
+    /// A pull goes on.
+    PullProgress {
+        /// The image.
+        image: String,
+        /// How far it has come.
+        #[serde(flatten)]
+        progress: PullProgress,
+    },
+    /// An attempt to pull has failed, and the next one follows.
+    PullRetried {
+        /// The image.
+        image: String,
+        /// Its name where it is pulled from.
+        from: String,
+        /// Number of the attempt that has failed, from 1.
+        attempt: u32,
+        /// Attempts at this place at most.
+        limit: u32,
+        /// Until the next attempt.
+        #[serde(rename = "pause_ms", serialize_with = "milliseconds")]
+        pause: Duration,
+        /// What went wrong.
+        reason: String,
+    },
+    /// An image was pulled.
+    PullFinished {
+        /// The image.
+        image: String,
+        /// Its name where it was pulled from.
+        from: String,
+        /// Bytes that were downloaded.
+        bytes: u64,
+        /// From the first attempt on.
         #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
         duration: Duration,
     },

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use envrun::config::model::Project;
 use envrun::config::{self, Request};
 use envrun::engine::{ImageFacts, ImageHealthcheck, MountSpecSource};
+use envrun::image::mirror::parse_pair;
+use envrun::image::policy::Present;
+use envrun::image::{Mirrors, Platform};
 use envrun::name::{ImageId, NetworkId, RunId};
 use envrun::plan::readiness::requirement;
 use envrun::plan::{Plan, Selection, container};
@@ -35,6 +38,19 @@ fn plan(compose: &str, selection: &Selection) -> Result<String, String> {
     Plan::new(&project(compose), RUN, selection)
         .map(|plan| plan.to_text())
         .map_err(|error| error.to_string())
+}
+
+/// The plan of a file with images from these mirrors.
+fn mirrored(compose: &str, mirrors: &[&str]) -> String {
+    let mut configured = Mirrors::default();
+    for pair in mirrors {
+        let (registry, mirror) = parse_pair(pair).expect(pair);
+        configured.add(registry, mirror);
+    }
+    Plan::new(&project(compose), RUN, &Selection::default())
+        .expect("a plan")
+        .mirrored(&configured)
+        .to_text()
 }
 
 const PIPELINE: &str = "
@@ -146,6 +162,57 @@ services:
     assert_ne!(image("api"), image("other"));
 }
 
+/// The steps that obtain images.
+fn images(plan: &str) -> String {
+    let lines = plan.lines().filter(|line| line.contains("image"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_plan_says_when_and_where_from_images_are_pulled() {
+    let compose = "
+services:
+  a: { image: 'postgres:15' }
+  b: { image: 'docker.io/library/postgres:15', pull_policy: daily }
+  c: { image: 'quay.io/x/y', pull_policy: always }
+  d: { image: redis, platform: linux/arm64 }
+  e: { image: redis }
+  f: { image: app, pull_policy: never, x-envrun: { suite: true } }
+";
+    insta::assert_snapshot!(images(&mirrored(compose, &[])), @r#"
+    0  obtain image `postgres:15`  (used by `a`, `b`; pulled when older than 1d)
+    1  obtain image `quay.io/x/y`  (used by `c`; always pulled)
+    2  obtain image `redis` for linux/arm64  (used by `d`)
+    3  obtain image `redis` after 2  (used by `e`)
+    4  obtain image `app`  (used by `f`; never pulled)
+    "#);
+    let mirrors = ["docker.io=one.example/hub", "docker.io=two.example"];
+    insta::assert_snapshot!(images(&mirrored(compose, &mirrors)), @r#"
+    0  obtain image `postgres:15`  (used by `a`, `b`; pulled when older than 1d, from `one.example/hub/library/postgres:15`, else from `two.example/library/postgres:15`, else from `docker.io`)
+    1  obtain image `quay.io/x/y`  (used by `c`; always pulled)
+    2  obtain image `redis` for linux/arm64  (used by `d`; pulled when missing, from `one.example/hub/library/redis`, else from `two.example/library/redis`, else from `docker.io`)
+    3  obtain image `redis` after 2  (used by `e`; pulled when missing, from `one.example/hub/library/redis`, else from `two.example/library/redis`, else from `docker.io`)
+    4  obtain image `app`  (used by `f`; never pulled)
+    "#);
+}
+
+#[test]
+fn the_plan_says_what_is_built_and_when() {
+    let compose = "
+services:
+  a: { image: app, build: /one, pull_policy: missing }
+  b: { image: app, pull_policy: never }
+  c: { image: other, build: /two }
+  d: { image: third, build: /three, pull_policy: build, x-envrun: { suite: true } }
+";
+    let mirrors = ["docker.io=one.example/hub"];
+    insta::assert_snapshot!(images(&mirrored(compose, &mirrors)), @r#"
+    0  obtain image `app`, or build it from `/one`  (used by `a`, `b`; pulled when missing, from `one.example/hub/library/app`, else from `docker.io`; built when it cannot be had; its base images from `one.example`)
+    1  build image from `/two`  (used by `c`; its base images from `one.example`)
+    2  build image from `/three`  (used by `d`; its base images from `one.example`)
+    "#);
+}
+
 fn image() -> ImageFacts {
     ImageFacts {
         id: ImageId::new("sha256:0"),
@@ -153,6 +220,10 @@ fn image() -> ImageFacts {
         volumes: Vec::new(),
         environment: Vec::new(),
         healthcheck: None,
+        present: Present {
+            platform: Platform::new("linux", "amd64", ""),
+            tagged: None,
+        },
     }
 }
 
@@ -406,10 +477,7 @@ services:
 fn sources(plan: &Plan, service: &str) -> String {
     let image = ImageFacts {
         id: ImageId::new("app"),
-        exposed_tcp: Vec::new(),
-        volumes: Vec::new(),
-        environment: Vec::new(),
-        healthcheck: None,
+        ..image()
     };
     let planned = &plan.services[service];
     let spec = container::specification(plan, planned, &image, &BTreeMap::new());

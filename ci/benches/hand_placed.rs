@@ -174,6 +174,7 @@ async fn build(
         dockerfile: PathBuf::from("Dockerfile"),
         args: BTreeMap::from([("BASE_IMAGE".to_owned(), base_image)]),
         target: None,
+        mirrors: envrun::image::Mirrors::default(),
     };
     Ok(engine.build_image(&spec).await?.to_string())
 }

@@ -12,6 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::name::RunId;
 use crate::plan::host::Host;
 use crate::plan::{Plan, Selection};
+use crate::settings::{self, Flags};
 
 /// Which project.
 #[derive(Debug, Args)]
@@ -85,6 +86,10 @@ pub(super) struct ProjectArguments {
     /// Leave out this suite; give it several times for several
     #[arg(long, value_name = "SUITE")]
     skip: Vec<String>,
+    /// Pull the images of a registry from elsewhere: `docker.io=mirror.example/hub`; give it several
+    /// times for several
+    #[arg(long = "mirror", value_name = "REGISTRY=HOST[/PATH]")]
+    mirrors: Vec<String>,
 }
 
 /// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has
@@ -94,11 +99,22 @@ pub(super) async fn plan(
     run: RunId,
     engine: Option<&dyn Engine>,
 ) -> Result<(Plan, Problems), ExitCode> {
-    let loaded = config::load(&arguments.files.request()).map_err(|problems| {
+    let request = arguments.files.request();
+    let loaded = config::load(&request).map_err(|problems| {
         show(&problems);
         ExitCode::Usage
     })?;
-    let warnings = arguments.files.judge(loaded.warnings)?;
+    let flags = Flags {
+        mirrors: arguments.mirrors.clone(),
+    };
+    let configured = settings::load(&loaded.project.directory, &request.environment, &flags)
+        .map_err(|problems| {
+            show(&problems);
+            ExitCode::Usage
+        })?;
+    let mut warnings = loaded.warnings;
+    warnings.extend(configured.warnings);
+    let warnings = arguments.files.judge(warnings)?;
     let selection = Selection {
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
@@ -114,7 +130,10 @@ pub(super) async fn plan(
     // They are about where envrun runs, and not about the files that were judged.
     let here = plan.warnings.iter().map(Problem::warning);
     let warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
-    Ok((plan, Problems::from(warnings)))
+    Ok((
+        plan.mirrored(&configured.settings.mirrors),
+        Problems::from(warnings),
+    ))
 }
 
 /// Prints problems with their places, if there are any.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 pub use self::injected::{Hidden, InjectedContent, InjectedFile, InjectedKind};
 
+use crate::image::{Platform, PullPolicy};
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
 
 /// One project: the merged content of its Compose files.
@@ -54,6 +55,10 @@ pub struct Service {
     pub image: Option<String>,
     /// `build:`.
     pub build: Option<Build>,
+    /// `platform:`, else `DOCKER_DEFAULT_PLATFORM`.
+    pub platform: Option<Platform>,
+    /// `pull_policy:` with `pull_refresh_after:`; `None` when the file does not say.
+    pub pull_policy: Option<PullPolicy>,
     /// `command:`; `None` keeps the image's, an empty list clears it.
     pub command: Option<Vec<String>>,
     /// `entrypoint:`; `None` keeps the image's, an empty list clears it.

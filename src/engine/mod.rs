@@ -11,6 +11,7 @@
 pub mod docker;
 pub mod memory;
 mod mount;
+mod pull;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,9 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
+pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
+use crate::image::policy::Present;
+use crate::image::{Mirrors, Reference};
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
 /// Label that every resource of a run carries; its value is the run's UUID.
@@ -52,10 +56,15 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
     ) -> Result<Option<Vec<ContainerMount>>, EngineError>;
 
-    /// Facts about an image that is present, `None` when it is not.
+    /// Facts about an image that is present, by reference or id; `None` when it is not.
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError>;
-    /// Pulls an image. Dropping the future ends the pull.
-    async fn pull_image(&self, reference: &str) -> Result<(), EngineError>;
+    /// Pulls an image, with the credentials that the user has for its registry. Dropping the future
+    /// ends the pull.
+    async fn pull_image(&self, spec: &PullSpec, sink: &PullSink) -> Result<(), EngineError>;
+    /// Gives an image one more name, which is taken from the image that has it, and notes the time.
+    async fn tag_image(&self, image: &str, reference: &Reference) -> Result<(), EngineError>;
+    /// Takes a name from an image that has further ones.
+    async fn untag_image(&self, reference: &Reference) -> Result<(), EngineError>;
     /// Builds an image and returns its id. Dropping the future ends the build.
     async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError>;
 
@@ -157,6 +166,8 @@ pub struct ImageFacts {
     pub environment: Vec<String>,
     /// `HEALTHCHECK`, if any.
     pub healthcheck: Option<ImageHealthcheck>,
+    /// Its platform and its age.
+    pub present: Present,
 }
 
 /// `HEALTHCHECK` of an image. Zero durations and retries mean the engine's defaults.
@@ -332,6 +343,9 @@ pub struct BuildSpec {
     pub args: BTreeMap<String, String>,
     /// Stage to build.
     pub target: Option<String>,
+    /// Where the images that the Dockerfile names come from instead of their registries: the first
+    /// mirror of each registry is written into the Dockerfile that is sent.
+    pub mirrors: Mirrors,
 }
 
 /// A chunk of a container's output.

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use super::Reference;
 use super::failure::PullFailure;
 
 /// How often the last place is asked before the pull has failed.
@@ -32,39 +31,43 @@ pub enum Next {
     GiveUp,
 }
 
-/// The places of one image, and how often the present one was asked.
+/// The places of one image, by their number, and how often the present one was asked.
 #[derive(Debug, Clone)]
 pub struct Attempts {
-    mirrors: Vec<Reference>,
-    original: Reference,
+    mirrors: usize,
     place: usize,
     failures: u32,
     total: u32,
 }
 
 impl Attempts {
-    /// Begins at the first mirror, or at the image's own registry.
+    /// Begins at the first of so many mirrors, or at the image's own registry.
     #[must_use]
-    pub fn new(original: Reference, mirrors: Vec<Reference>) -> Self {
+    pub const fn new(mirrors: usize) -> Self {
         Self {
             mirrors,
-            original,
             place: 0,
             failures: 0,
             total: 0,
         }
     }
 
-    /// What to pull now.
+    /// The number of the place to ask now; the mirrors come first.
     #[must_use]
-    pub fn reference(&self) -> &Reference {
-        self.mirrors.get(self.place).unwrap_or(&self.original)
+    pub const fn place(&self) -> usize {
+        self.place
     }
 
     /// Whether that is a mirror.
     #[must_use]
-    pub fn at_a_mirror(&self) -> bool {
-        self.place < self.mirrors.len()
+    pub const fn at_a_mirror(&self) -> bool {
+        self.place < self.mirrors
+    }
+
+    /// How often the present place was asked in vain.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// How often all places together were asked in vain.
@@ -75,7 +78,7 @@ impl Attempts {
 
     /// How often the present place is asked at most.
     #[must_use]
-    pub fn limit(&self) -> u32 {
+    pub const fn limit(&self) -> u32 {
         if self.at_a_mirror() {
             ATTEMPTS_AT_A_MIRROR
         } else {
@@ -109,14 +112,12 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    /// What happens when every attempt fails like this, with the total of the pauses.
-    fn story(mirrors: &[&str], failure: PullFailure) -> (Vec<String>, Duration) {
-        let parse = |text: &str| Reference::parse(text).expect(text);
-        let mirrors = mirrors.iter().copied().map(parse).collect();
-        let mut attempts = Attempts::new(parse("redis"), mirrors);
+    /// The places asked when every attempt fails like this, and the total of the pauses.
+    fn story(mirrors: usize, failure: PullFailure) -> (Vec<usize>, Duration) {
+        let mut attempts = Attempts::new(mirrors);
         let (mut story, mut paused) = (Vec::new(), Duration::ZERO);
         loop {
-            story.push(attempts.reference().registry().to_owned());
+            story.push(attempts.place());
             match attempts.failed(failure) {
                 Next::Again(pause) => paused += pause,
                 Next::Elsewhere => {}
@@ -127,8 +128,8 @@ mod tests {
 
     #[test]
     fn what_passes_is_tried_again_with_growing_pauses() {
-        let (story, paused) = story(&[], PullFailure::Passing);
-        assert_eq!(story, ["docker.io"; 5]);
+        let (story, paused) = story(0, PullFailure::Passing);
+        assert_eq!(story, [0; 5]);
         assert_eq!(paused, Duration::from_millis(500 + 1000 + 2000 + 4000));
     }
 
@@ -142,28 +143,27 @@ mod tests {
             PullFailure::Unreachable,
             PullFailure::Other,
         ] {
-            assert_eq!(story(&[], failure).0.len(), 1, "{failure:?}");
+            assert_eq!(story(0, failure).0, [0], "{failure:?}");
         }
     }
 
     #[test]
     fn mirrors_come_first_and_give_way() {
-        let mirrors = ["one.example/redis", "two.example/redis"];
-        let (places, _) = story(&mirrors, PullFailure::NotFound);
-        assert_eq!(places, ["one.example", "two.example", "docker.io"]);
-        let (places, _) = story(&mirrors, PullFailure::Passing);
-        assert_eq!(places.len(), 2 + 2 + 5);
-        let (places, _) = story(&mirrors, PullFailure::Other);
-        assert_eq!(places, ["one.example"]);
+        assert_eq!(story(2, PullFailure::NotFound).0, [0, 1, 2]);
+        assert_eq!(
+            story(2, PullFailure::Passing).0,
+            [0, 0, 1, 1, 2, 2, 2, 2, 2]
+        );
+        assert_eq!(story(2, PullFailure::Other).0, [0]);
     }
 
     #[test]
     fn a_registry_that_says_how_long_to_wait_is_believed() {
         let asked = |seconds| PullFailure::RateLimited(Some(Duration::from_secs(seconds)));
-        let (places, paused) = story(&[], asked(10));
+        let (places, paused) = story(0, asked(10));
         assert_eq!(places.len(), 5);
         assert_eq!(paused, Duration::from_secs(40));
-        assert_eq!(story(&[], asked(3600)).0.len(), 1);
-        assert_eq!(story(&["one.example/redis"], asked(3600)).0.len(), 2);
+        assert_eq!(story(0, asked(3600)).0, [0]);
+        assert_eq!(story(1, asked(3600)).0, [0, 1]);
     }
 }

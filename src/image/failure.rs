@@ -108,7 +108,9 @@ const WORDS: [(&[&str], PullFailure); 6] = [
             "use of closed network connection",
             "stream error",
             "connection error",
+            // Said by envrun itself.
             "stopped sending",
+            "taken away while it was pulled",
             "500 internal server error",
             "502 bad gateway",
             "503 service unavailable",

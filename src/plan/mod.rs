@@ -7,6 +7,7 @@
 
 pub mod container;
 pub mod host;
+mod image;
 pub mod injection;
 mod names;
 pub mod readiness;
@@ -19,10 +20,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::host::{Host, Placement, Unseen};
+pub use self::image::{PlannedImage, Pull};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
 use crate::config::model::{FoundPath, Mount, Project, Service};
-use crate::engine::{BuildSpec, NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
+use crate::engine::{NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
+use crate::image::Mirrors;
+use crate::image::reference::ReferenceError;
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
 
 /// Everything that a run is going to do.
@@ -111,15 +115,6 @@ pub enum Action {
     AwaitSuite(ServiceName),
 }
 
-/// An image that some service needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlannedImage {
-    /// By reference: used when present, else pulled.
-    Reference(String),
-    /// Built for this run.
-    Build(Box<BuildSpec>),
-}
-
 /// A network of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlannedNetwork {
@@ -190,6 +185,16 @@ pub enum PlanError {
         /// The suites that exist.
         suites: String,
     },
+    /// `image:` of a service is no reference.
+    #[error("`{image}` of service `{service}` is no reference of an image: {reason}")]
+    InvalidImage {
+        /// The service.
+        service: ServiceName,
+        /// What was given.
+        image: String,
+        /// What is wrong with it.
+        reason: ReferenceError,
+    },
     /// `--skip` leaves nothing.
     #[error("`--only` and `--skip` together leave no suite to run")]
     NothingSelected,
@@ -239,10 +244,13 @@ impl Plan {
         let mut images = Vec::new();
         let mut image_of = BTreeMap::new();
         for service in &services {
-            image_of.insert(
-                service.name.clone(),
-                plan_image(&mut images, service, &services, run, &labels),
-            );
+            let surroundings = image::Surroundings {
+                services: &services,
+                run,
+                labels: &labels,
+            };
+            let index = image::plan_image(&mut images, service, surroundings)?;
+            image_of.insert(service.name.clone(), index);
         }
         let networks = plan_networks(project, &services, run, &labels);
         let volumes = plan_volumes(project, &services, run, &labels);
@@ -286,6 +294,16 @@ impl Plan {
         };
         plan.steps = steps::steps(&plan);
         Ok(plan)
+    }
+
+    /// The same plan with images from mirrors, pulled ones and those that Dockerfiles name.
+    #[must_use]
+    pub fn mirrored(mut self, mirrors: &Mirrors) -> Self {
+        for image in &mut self.images {
+            image.set_mirrors(mirrors);
+        }
+        self.steps = steps::steps(&self);
+        self
     }
 
     /// The suites that take part, in order of name.
@@ -391,51 +409,6 @@ fn closure<'project>(
         }
     }
     seen
-}
-
-/// The image of a service: its build, or the build of the service that names the same image, or the
-/// reference. Equal builds and equal references are shared.
-fn plan_image(
-    images: &mut Vec<PlannedImage>,
-    service: &Service,
-    services: &[&Service],
-    run: RunId,
-    labels: &BTreeMap<String, String>,
-) -> ImageIndex {
-    let build = service.build.as_ref().or_else(|| {
-        services
-            .iter()
-            .filter(|other| other.image.is_some() && other.image == service.image)
-            .find_map(|other| other.build.as_ref())
-    });
-    let image = if let Some(build) = build {
-        let existing = images.iter().position(|image| {
-            matches!(image, PlannedImage::Build(spec)
-                if spec.context == build.context && spec.dockerfile == build.dockerfile
-                    && spec.args == build.args && spec.target == build.target)
-        });
-        if let Some(index) = existing {
-            return ImageIndex(index);
-        }
-        PlannedImage::Build(Box::new(BuildSpec {
-            name: image_name(run, service.name.as_str()),
-            labels: labels.clone(),
-            context: build.context.clone(),
-            dockerfile: build.dockerfile.clone(),
-            args: build.args.clone(),
-            target: build.target.clone(),
-        }))
-    } else {
-        PlannedImage::Reference(service.image.clone().unwrap_or_default())
-    };
-    let index = images
-        .iter()
-        .position(|known| *known == image)
-        .unwrap_or_else(|| {
-            images.push(image);
-            images.len() - 1
-        });
-    ImageIndex(index)
 }
 
 fn plan_networks(

@@ -5,11 +5,13 @@
 //! depends on; only its start waits.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::host::Placement;
 use super::injection::{self, CopyIndex, CopyOf, PlannedCopy};
-use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Step, StepId};
+use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Pull, Step, StepId};
 use crate::config::model::{Condition, Healthcheck, MountSource, Role, Service};
+use crate::image::PullPolicy;
 use crate::name::ServiceName;
 
 /// Expected duration of an action in milliseconds, from measurements on two cores. Used for
@@ -17,7 +19,7 @@ use crate::name::ServiceName;
 fn expected(plan: &Plan, action: &Action) -> u64 {
     match action {
         Action::ObtainImage(index) => match plan.images.get(index.0) {
-            Some(PlannedImage::Build(_)) => 400,
+            Some(image) if image.build().is_some() => 400,
             _ => 5,
         },
         Action::CreateNetwork(_) => 90,
@@ -37,13 +39,15 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
         steps: Vec::new(),
         index: BTreeMap::new(),
     };
-    for (index, _) in plan.images.iter().enumerate() {
-        let index = super::ImageIndex(index);
-        list.add(
-            Action::ObtainImage(index),
-            image_cause(plan, index),
-            Vec::new(),
-        );
+    for (number, image) in plan.images.iter().enumerate() {
+        let index = super::ImageIndex(number);
+        // An engine keeps one platform of an image under its name, so two are pulled one after the
+        // other, and each is known by its id before the name moves on.
+        let same = plan.images[..number].iter().enumerate().filter(|(_, other)| {
+            matches!((image.pull(), other.pull()), (Some(one), Some(other)) if one.same_name(other))
+        });
+        let before: Vec<StepId> = same.map(|(other, _)| StepId(other)).collect();
+        list.add(Action::ObtainImage(index), image_cause(plan, index), before);
     }
     for key in plan.networks.keys() {
         let users = plan
@@ -247,12 +251,55 @@ fn declares_probe(service: &Service) -> bool {
         || matches!(service.healthcheck, Some(Healthcheck::Check { .. }))
 }
 
+/// Who needs an image, and when and where it is pulled from, where that is not the usual.
 fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
-    used_by(
+    let mut cause = used_by(
         plan.services
             .values()
             .filter(|planned| planned.image == index),
-    )
+    );
+    let Some(image) = plan.images.get(index.0) else {
+        return cause;
+    };
+    if let Some(pull) = image.pull() {
+        let is_usual = pull.policy == PullPolicy::Missing && image.build().is_none();
+        let places = match pull.policy {
+            PullPolicy::Never => String::new(),
+            _ => places(pull),
+        };
+        if !is_usual || !places.is_empty() {
+            let _ = write!(cause, "; {}{places}", pull.policy);
+        }
+    }
+    if let Some(build) = image.build() {
+        if matches!(image, PlannedImage::PullOrBuild(..)) {
+            cause.push_str("; built when it cannot be had");
+        }
+        if !build.mirrors.is_empty() {
+            let hosts: Vec<String> = build
+                .mirrors
+                .hosts()
+                .into_iter()
+                .map(|host| format!("`{host}`"))
+                .collect();
+            let _ = write!(cause, "; its base images from {}", hosts.join(", "));
+        }
+    }
+    cause
+}
+
+/// Where an image is pulled from, when not from its own registry.
+fn places(pull: &Pull) -> String {
+    let mut text = String::new();
+    let (Some(reference), false) = (&pull.reference, pull.mirrors.is_empty()) else {
+        return text;
+    };
+    for (number, mirror) in pull.mirrors.iter().enumerate() {
+        let word = if number == 0 { "from" } else { "else from" };
+        let _ = write!(text, ", {word} `{mirror}`");
+    }
+    let _ = write!(text, ", else from `{}`", reference.registry());
+    text
 }
 
 fn copy_cause(plan: &Plan, index: CopyIndex, copy: &PlannedCopy) -> String {

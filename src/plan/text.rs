@@ -3,13 +3,20 @@
 use std::fmt::Write as _;
 
 use super::injection::CopyOf;
-use super::{Action, Plan, PlannedImage, PlannedNetwork};
+use super::{Action, Plan, PlannedImage, PlannedNetwork, Pull};
 
 /// What an action does to which resource.
 pub(super) fn describe(plan: &Plan, action: &Action) -> String {
     match action {
         Action::ObtainImage(index) => match plan.images.get(index.0) {
-            Some(PlannedImage::Reference(reference)) => format!("obtain image `{reference}`"),
+            Some(PlannedImage::Reference(pull)) => obtain(pull),
+            Some(PlannedImage::PullOrBuild(pull, spec)) => {
+                format!(
+                    "{}, or build it from `{}`",
+                    obtain(pull),
+                    spec.context.display()
+                )
+            }
             Some(PlannedImage::Build(spec)) => {
                 format!("build image from `{}`", spec.context.display())
             }
@@ -33,6 +40,13 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
         Action::AwaitReady(name) => format!("wait until `{name}` is ready"),
         Action::AwaitCompleted(name) => format!("wait until `{name}` has completed"),
         Action::AwaitSuite(name) => format!("wait until suite `{name}` has ended"),
+    }
+}
+
+fn obtain(pull: &Pull) -> String {
+    match &pull.platform {
+        Some(platform) => format!("obtain image `{}` for {platform}", pull.name),
+        None => format!("obtain image `{}`", pull.name),
     }
 }
 

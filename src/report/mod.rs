@@ -10,6 +10,7 @@ mod junit;
 mod logs;
 mod plain;
 mod progress;
+mod pulls;
 mod table;
 mod terminal;
 

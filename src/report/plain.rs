@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::pulls;
 use super::table::seconds;
 use crate::event::Event;
 use crate::junit::text::sanitise;
@@ -31,6 +32,8 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             api,
         } => vec![format!("engine: {product} {version}, API {api}")],
         Event::Warning { message } => vec![format!("warning: {message}")],
+        // A pull has lines of its own.
+        Event::StepFinished { what, .. } if what.starts_with("obtain") => Vec::new(),
         Event::StepFinished { what, duration, .. }
             if what.starts_with("build")
                 || (duration.as_secs() >= 1 && !what.starts_with("wait")) =>
@@ -38,6 +41,40 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             vec![format!("{what}: done after {}", seconds(*duration))]
         }
         Event::StepStarted { .. } | Event::StepFinished { .. } => Vec::new(),
+        Event::PullStarted {
+            image,
+            from,
+            reason,
+        } => vec![format!(
+            "image {image}: pulling {}, {}",
+            sanitise(from),
+            sanitise(reason)
+        )],
+        Event::PullProgress { image, progress } => {
+            vec![format!("image {image}: {}", pulls::progress(progress))]
+        }
+        Event::PullRetried {
+            image,
+            attempt,
+            limit,
+            pause,
+            reason,
+            ..
+        } => vec![format!(
+            "image {image}: attempt {attempt} of {limit} has failed, next after {}: {}",
+            seconds(*pause),
+            sanitise(reason)
+        )],
+        Event::PullFinished {
+            image,
+            bytes,
+            duration,
+            ..
+        } => vec![format!(
+            "image {image}: pulled {} in {}",
+            pulls::bytes(*bytes),
+            seconds(*duration)
+        )],
         Event::ServiceStarted {
             service,
             host_ports,

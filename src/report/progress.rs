@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::pulls;
 use super::table::seconds;
 use crate::event::Event;
 use crate::name::ServiceName;
@@ -17,6 +18,8 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub(super) struct Progress {
     lines: MultiProgress,
     services: BTreeMap<ServiceName, ProgressBar>,
+    /// Images that are being pulled.
+    pulls: BTreeMap<String, ProgressBar>,
     teardown: Option<ProgressBar>,
 }
 
@@ -25,6 +28,7 @@ impl Progress {
         Self {
             lines: MultiProgress::new(),
             services: BTreeMap::new(),
+            pulls: BTreeMap::new(),
             teardown: None,
         }
     }
@@ -47,6 +51,25 @@ impl Progress {
                     let line = self.line(service.as_str());
                     line.set_message("waiting");
                     self.services.insert(service.clone(), line);
+                }
+            }
+            Event::PullStarted { image, from, .. } => {
+                let bar = self.bar(image);
+                bar.set_message(format!("pulling {from}"));
+                if let Some(old) = self.pulls.insert(image.clone(), bar) {
+                    old.finish_and_clear();
+                }
+            }
+            Event::PullProgress { image, progress } => {
+                if let Some(bar) = self.pulls.get(image) {
+                    bar.set_length(progress.total_bytes);
+                    bar.set_position(progress.bytes);
+                    bar.set_message(pulls::progress(progress));
+                }
+            }
+            Event::PullFinished { image, .. } => {
+                if let Some(bar) = self.pulls.remove(image) {
+                    bar.finish_and_clear();
                 }
             }
             Event::ServiceStarted { service, .. } => self.set(service, "started, not ready yet"),
@@ -77,6 +100,9 @@ impl Progress {
             }
             // From here on nothing moves, so the lines become text that stays.
             Event::Verdict { .. } => {
+                for bar in std::mem::take(&mut self.pulls).into_values() {
+                    bar.finish_and_clear();
+                }
                 for (service, line) in std::mem::take(&mut self.services) {
                     let message = line.message();
                     line.finish_and_clear();
@@ -108,6 +134,19 @@ impl Progress {
         line.set_prefix(name.to_owned());
         line.enable_steady_tick(REDRAW);
         line
+    }
+
+    /// The line of a pull, above those of the services.
+    fn bar(&self, image: &str) -> ProgressBar {
+        let bar = self.lines.insert(0, ProgressBar::new(0));
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {prefix:<20} {elapsed:>5}  [{bar:20}] {msg}")
+        {
+            bar.set_style(style.tick_chars("-\\|/ ").progress_chars("=> "));
+        }
+        bar.set_prefix(image.to_owned());
+        bar.enable_steady_tick(REDRAW);
+        bar
     }
 
     fn set(&self, service: &ServiceName, message: &'static str) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::progress::Progress;
+use super::pulls::Pacing;
 use super::{plain, table};
 use crate::clock;
 use crate::event::Event;
@@ -85,13 +86,18 @@ impl Terminal {
 
 fn show_all(style: Style, directory: &Path, messages: &mpsc::Receiver<Message>) {
     let mut live = (style == Style::Live).then(Progress::new);
+    let mut pacing = Pacing::default();
     while let Ok(message) = messages.recv() {
         match message {
             Message::Flush(shown) => {
                 let _ = std::io::stdout().flush();
                 let _ = shown.send(());
             }
-            Message::Event(elapsed, event) => show(live.as_mut(), elapsed, &event, directory),
+            Message::Event(elapsed, event) => {
+                if live.is_some() || pacing.allows(elapsed, &event) {
+                    show(live.as_mut(), elapsed, &event, directory);
+                }
+            }
         }
     }
 }
@@ -126,6 +132,8 @@ fn worth_a_line(event: &Event) -> bool {
     match event {
         Event::SuiteFinished { result, .. } => *result != crate::outcome::SuiteResult::Passed,
         Event::Warning { .. }
+        | Event::PullRetried { .. }
+        | Event::PullFinished { .. }
         | Event::RunStarted { .. }
         | Event::RunAborted { .. }
         | Event::SignalReceived { .. }

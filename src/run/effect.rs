@@ -11,9 +11,9 @@ use crate::exit_code::Signal;
 use crate::junit;
 use crate::name::{ContainerId, NetworkId, ServiceName};
 use crate::outcome::TeardownReport;
-use crate::plan::StepId;
 use crate::plan::injection::ArchiveEntry;
 use crate::plan::readiness::Requirement;
+use crate::plan::{Pull, StepId};
 
 /// Something that has happened.
 #[derive(Debug)]
@@ -167,8 +167,8 @@ pub enum Effect {
 /// The work of a step.
 #[derive(Debug)]
 pub enum Work {
-    /// Use an image that is present, or pull it.
-    ObtainImage(String),
+    /// Use an image that is present, or pull it, as its policy says.
+    ObtainImage(Box<Pull>),
     /// Build an image.
     BuildImage(Box<BuildSpec>),
     /// Create a network.

@@ -8,6 +8,7 @@ pub mod dispatcher;
 pub mod effect;
 mod executor;
 pub mod ledger;
+mod obtaining;
 pub mod output;
 mod readying;
 mod shared;

@@ -9,6 +9,7 @@ use super::effect::Input;
 use super::output::Tails;
 use crate::clock::Instant;
 use crate::engine::{Engine, EngineError};
+use crate::event::Event;
 use crate::name::ServiceName;
 use crate::plan::StepId;
 
@@ -25,6 +26,10 @@ impl Shared {
     pub(super) fn send(&self, input: Input) {
         // Nobody listens once the run is over, and then nobody needs to know.
         let _ = self.inputs.send(input);
+    }
+
+    pub(super) fn report(&self, event: Event) {
+        self.recorder.event(self.begun.elapsed(), event);
     }
 
     pub(super) fn fail(&self, step: StepId, error: EngineError, service: Option<&ServiceName>) {

@@ -10,8 +10,9 @@ use super::archive;
 use super::effect::{Input, Work};
 use super::executor::Executor;
 use super::ledger::Intent;
+use super::obtaining;
 use super::shared::Shared;
-use crate::engine::{EngineError, FailureKind, ImageFacts, ResourceKind};
+use crate::engine::{EngineError, FailureKind, ResourceKind};
 use crate::event::Event;
 use crate::name::{ContainerId, ServiceName};
 use crate::plan::StepId;
@@ -22,9 +23,9 @@ impl Executor {
     pub(super) fn work(&mut self, step: StepId, work: Work) {
         let shared = Arc::clone(&self.shared);
         match work {
-            Work::ObtainImage(reference) => {
+            Work::ObtainImage(pull) => {
                 let obtaining = async move {
-                    match obtain_image(&shared, &reference).await {
+                    match obtaining::obtain(&shared, &pull).await {
                         Ok(facts) => shared.send(Input::ImageObtained { step, facts }),
                         Err(error) => shared.fail(step, error, None),
                     }
@@ -46,8 +47,8 @@ impl Executor {
             Work::BuildImage(spec) => {
                 let intent = self.intend(ResourceKind::Image, &spec.name);
                 let building = create(shared, step, intent, move |shared| async move {
-                    let id = shared.engine.build_image(&spec).await?;
-                    let facts = inspect(&shared, id.as_str()).await?;
+                    let id = obtaining::build(&shared, &spec).await?;
+                    let facts = obtaining::inspect(&shared, id.as_str()).await?;
                     Ok(Input::ImageObtained { step, facts })
                 });
                 self.spawn_droppable(building.boxed());
@@ -153,26 +154,6 @@ fn missing_network(name: &str) -> EngineError {
         message: "the file declares it as `external`, and the engine has none of this name"
             .to_owned(),
     }
-}
-
-async fn obtain_image(shared: &Shared, reference: &str) -> Result<ImageFacts, EngineError> {
-    if let Some(facts) = shared.engine.inspect_image(reference).await? {
-        return Ok(facts);
-    }
-    shared.engine.pull_image(reference).await?;
-    inspect(shared, reference).await
-}
-
-async fn inspect(shared: &Shared, reference: &str) -> Result<ImageFacts, EngineError> {
-    shared
-        .engine
-        .inspect_image(reference)
-        .await?
-        .ok_or_else(|| EngineError {
-            attempt: format!("inspect image `{reference}`"),
-            kind: FailureKind::NotFound,
-            message: "the engine does not have it although it said so a moment ago".to_owned(),
-        })
 }
 
 /// A file of this host that cannot be read breaks the upload off; then that is the error, and not what

@@ -301,7 +301,7 @@ services:
     let finished = project.run();
     finished.assert_code(3);
     let (_, aborted) = finished.first("run_aborted");
-    assert_eq!(aborted.at("/failure/kind"), "ImageMissing");
+    assert_eq!(aborted.at("/failure/kind"), "RegistryUnavailable");
     let report = finished.junit();
     assert!(
         report.of("envrun.environment").iter().any(|case| {

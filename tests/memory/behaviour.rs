@@ -338,7 +338,7 @@ async fn an_image_that_is_nowhere_is_named_in_the_users_terms() {
     let engine = MemoryEngine::new(Behaviours::new());
     let finished = run(&engine, plan(compose), &[]).await;
     assert_eq!(finished.outcome.exit_code().number(), 3);
-    insta::assert_snapshot!(finished.outcome.failure.expect("a failure").message, @"cannot obtain image `missing`: `missing` is in no registry");
+    insta::assert_snapshot!(finished.outcome.failure.expect("a failure").message, @"cannot obtain image `missing`: manifest for docker.io/library/missing:latest not found: manifest unknown");
 }
 
 #[tokio::test(start_paused = true)]

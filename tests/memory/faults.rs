@@ -6,6 +6,9 @@ use envrun::engine::FailureKind;
 use envrun::engine::memory::faults::Fault;
 use envrun::engine::memory::{Behaviour, MemoryEngine};
 use envrun::exit_code::Signal;
+use envrun::image::Mirrors;
+use envrun::image::mirror::parse_pair;
+use envrun::plan::Plan;
 
 use super::support::{Behaviours, FAILING, PASSING, plan, run, suite};
 
@@ -67,6 +70,16 @@ fn pipeline() -> Behaviours {
     ])
 }
 
+/// An image that has to be pulled, one that is pulled at the second attempt, one that is built since
+/// no registry has it.
+const PULLED: &str = "
+services:
+  db: { image: remote/postgres }
+  cache: { image: remote/flaky, pull_policy: always }
+  api: { image: missing/api, build: ., pull_policy: missing }
+  unit: { image: remote/app, x-envrun: { suite: { junit: 'reports/*.xml' } } }
+";
+
 /// Name, Compose file, behaviours, signals.
 type Case = (
     &'static str,
@@ -90,6 +103,7 @@ fn cases() -> Vec<Case> {
         ("dying database", PIPELINE, dying, Vec::new()),
         ("failing suite", PIPELINE, failing, Vec::new()),
         ("interrupted", PIPELINE, pipeline(), interrupt),
+        ("pulled", PULLED, pipeline(), Vec::new()),
     ]
 }
 
@@ -100,7 +114,7 @@ const LATER: Duration = Duration::from_secs(60);
 /// number.
 async fn nothing_remains(fault: impl Fn(usize) -> Fault) {
     for (name, compose, behaviours, signals) in cases() {
-        let plan = plan(compose);
+        let plan = mirrored(plan(compose));
         let clean = MemoryEngine::new(behaviours.clone());
         let expected = run(&clean, plan.clone(), &signals)
             .await
@@ -120,6 +134,7 @@ async fn nothing_remains(fault: impl Fn(usize) -> Fault) {
                 )
             };
             assert_eq!(engine.everything(), [], "{}", context());
+            assert_no_mirror_names(&engine, fault, &context);
             let report = finished
                 .outcome
                 .teardown
@@ -151,6 +166,29 @@ async fn nothing_remains(fault: impl Fn(usize) -> Fault) {
             }
         }
     }
+}
+
+/// The images of one registry come from a mirror that has everything but what is `missing`.
+fn mirrored(plan: Plan) -> Plan {
+    let mut mirrors = Mirrors::default();
+    let (registry, mirror) = parse_pair("docker.io=mirror.example/hub").expect("a mirror");
+    mirrors.add(registry, mirror);
+    plan.mirrored(&mirrors)
+}
+
+/// A name that a mirror gave is taken away again, unless that very call went wrong.
+fn assert_no_mirror_names(engine: &MemoryEngine, fault: Fault, context: &dyn Fn() -> String) {
+    let (Fault::Fail { call, .. } | Fault::LoseReply { call, .. }) = fault;
+    let calls = engine.calls();
+    if calls.get(call).is_some_and(|verb| verb == "untag image") {
+        return;
+    }
+    let left: Vec<String> = engine
+        .image_names()
+        .into_iter()
+        .filter(|name| name.starts_with("mirror.example"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new(), "{}", context());
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,9 +280,14 @@ async fn an_effect_beyond_the_limit_is_seen_by_these_tests() {
 #[tokio::test(start_paused = true)]
 async fn nothing_remains_whenever_the_run_is_interrupted() {
     let one = Behaviours::from([("unit", suite(PASSING, 0))]);
-    for (compose, behaviours) in [(ONE_SUITE, one), (PIPELINE, pipeline())] {
-        let plan = plan(compose);
-        for millisecond in 0..1_000 {
+    let cases = [
+        (ONE_SUITE, one, 1_000),
+        (PIPELINE, pipeline(), 1_000),
+        (PULLED, pipeline(), 1_500),
+    ];
+    for (compose, behaviours, until) in cases {
+        let plan = mirrored(plan(compose));
+        for millisecond in 0..until {
             let engine = MemoryEngine::new(behaviours.clone());
             let signals = [(Duration::from_millis(millisecond), Signal::Interrupt)];
             let finished = run(&engine, plan.clone(), &signals).await;
@@ -256,6 +299,11 @@ async fn nothing_remains_whenever_the_run_is_interrupted() {
                 finished.told.timeline()
             );
             assert_eq!(finished.outcome.exit_code().number(), 130);
+            let names = engine.image_names();
+            assert!(
+                !names.iter().any(|name| name.starts_with("mirror.example")),
+                "interrupted after {millisecond} ms: {names:?}"
+            );
         }
     }
 }

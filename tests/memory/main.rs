@@ -8,5 +8,6 @@
 
 mod behaviour;
 mod faults;
+mod images;
 mod injection;
 mod support;

@@ -65,6 +65,12 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// All events, in order.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let events = self.events.lock().expect("not poisoned");
+        events.iter().map(|(_, event)| event.clone()).collect()
+    }
+
     /// The events that matter to people, one line each with its time.
     pub(crate) fn timeline(&self) -> String {
         let events = self.events.lock().expect("not poisoned");

@@ -8,6 +8,7 @@ pub(super) mod context;
 mod environment;
 mod extension;
 mod health;
+mod image;
 pub(super) mod injected;
 pub(super) mod mounts;
 mod networks;

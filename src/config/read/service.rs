@@ -13,7 +13,7 @@ use super::context::Context;
 use super::injected::FileUse;
 use super::mounts::BindPlace;
 use super::networks::read_attachments;
-use super::{build, environment, extension, health, injected, mounts, ports};
+use super::{build, environment, extension, health, image, injected, mounts, ports};
 use crate::name::ServiceName;
 
 /// A service with the places that cross checks point at. Its role is not decided yet.
@@ -54,16 +54,19 @@ pub(super) fn read_service(
         map.get(key)
             .and_then(|node| context.filled_text_or_null(node, key))
     };
-    let image = text("image");
+    let image_name = text("image");
     let working_dir = text("working_dir");
     let user = text("user");
     let hostname = text("hostname");
     let container_name = text("container_name");
+    image::check_reference(context, map, image_name.as_deref());
 
     let service = Service {
         name: name.clone(),
         role: Role::Service,
-        image,
+        image: image_name,
+        platform: image::read_platform(context, map),
+        pull_policy: image::read_pull_policy(context, map),
         build: map
             .get("build")
             .and_then(|node| build::read_build(context, node)),

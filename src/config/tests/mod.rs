@@ -2,6 +2,7 @@
 
 mod binds;
 mod hostile;
+mod images;
 mod injected;
 mod merging;
 mod problems;

@@ -1,19 +1,23 @@
-//! Images: facts, pulls, removal. Builds have a file of their own.
+//! Images: facts, names, removal. Pulls and builds have files of their own.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::ImageInspect;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
-use futures::stream::StreamExt as _;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::error::{removal, translate};
 use crate::engine::{
     EngineError, FailureKind, ImageFacts, ImageHealthcheck, Removal, Resource, ResourceKind,
 };
+use crate::image::policy::Present;
+use crate::image::{Platform, Reference};
 use crate::name::ImageId;
 
 pub(super) async fn inspect(
@@ -28,6 +32,7 @@ pub(super) async fn inspect(
         }) => return Ok(None),
         Err(error) => return Err(translate(&attempt, error)),
     };
+    let present = present(&inspected);
     let Some(id) = inspected.id else {
         return Err(EngineError {
             attempt,
@@ -67,33 +72,60 @@ pub(super) async fn inspect(
                 .unwrap_or(0),
             start_period: nanoseconds(check.start_period),
         }),
+        present,
     }))
 }
 
-/// A reference without tag or digest means `latest`: without a tag the engine would pull them all.
-pub(super) async fn pull(docker: &Docker, reference: &str) -> Result<(), EngineError> {
-    let attempt = format!("pull image `{reference}`");
-    let last = reference.rsplit('/').next().unwrap_or(reference);
-    let tagged = if last.contains([':', '@']) {
-        reference.to_owned()
-    } else {
-        format!("{reference}:latest")
-    };
-    let options = CreateImageOptionsBuilder::default()
-        .from_image(&tagged)
-        .build();
-    let mut progress = docker.create_image(Some(options), None, None).boxed();
-    while let Some(report) = progress.next().await {
-        let report = report.map_err(|error| translate(&attempt, error))?;
-        if let Some(detail) = report.error_detail {
-            return Err(EngineError {
-                attempt,
-                kind: FailureKind::Internal,
-                message: detail.message.unwrap_or_default(),
-            });
-        }
+/// Platform and age of an image. One that was never tagged has the year 1 for a time.
+fn present(inspected: &ImageInspect) -> Present {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let tagged = inspected
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.last_tag_time.as_deref())
+        .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok())
+        .map(SystemTime::from)
+        .filter(|time| *time > SystemTime::UNIX_EPOCH);
+    Present {
+        platform: Platform::new(
+            &text(&inspected.os),
+            &text(&inspected.architecture),
+            &text(&inspected.variant),
+        ),
+        tagged,
     }
-    Ok(())
+}
+
+pub(super) async fn tag(
+    docker: &Docker,
+    image: &str,
+    reference: &Reference,
+) -> Result<(), EngineError> {
+    let attempt = format!("name image `{image}` `{reference}`");
+    let options = TagImageOptionsBuilder::default()
+        .repo(&reference.name())
+        .tag(reference.version())
+        .build();
+    docker
+        .tag_image(image, Some(options))
+        .await
+        .map_err(|error| translate(&attempt, error))
+}
+
+/// Removing an image by a name only takes the name while there are others.
+pub(super) async fn untag(docker: &Docker, reference: &Reference) -> Result<(), EngineError> {
+    let attempt = format!("remove the name `{reference}` of an image");
+    let options = RemoveImageOptionsBuilder::default().noprune(true).build();
+    match docker
+        .remove_image(&reference.key(), Some(options), None)
+        .await
+    {
+        Ok(_)
+        | Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(()),
+        Err(error) => Err(translate(&attempt, error)),
+    }
 }
 
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {

@@ -8,10 +8,12 @@ mod build;
 mod connect;
 mod containers;
 mod context;
+mod credentials;
 mod error;
 mod images;
 mod mounts;
 mod networks;
+mod pull;
 mod trace;
 
 use std::collections::HashMap;
@@ -26,9 +28,10 @@ use self::connect::Endpoint;
 use self::error::translate;
 use super::{
     BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance, EndpointSpec,
-    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal,
-    Resource, ResourceKind, VolumeSpec,
+    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, PullSink,
+    PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
 };
+use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
 /// An engine behind the Docker Engine API.
@@ -121,8 +124,16 @@ impl Engine for DockerEngine {
         images::inspect(&self.docker, reference).await
     }
 
-    async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
-        images::pull(&self.docker, reference).await
+    async fn pull_image(&self, spec: &PullSpec, sink: &PullSink) -> Result<(), EngineError> {
+        pull::pull(&self.docker, spec, sink).await
+    }
+
+    async fn tag_image(&self, image: &str, reference: &Reference) -> Result<(), EngineError> {
+        images::tag(&self.docker, image, reference).await
+    }
+
+    async fn untag_image(&self, reference: &Reference) -> Result<(), EngineError> {
+        images::untag(&self.docker, reference).await
     }
 
     async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError> {

@@ -22,10 +22,11 @@ use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
     BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance, EndpointSpec,
-    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, Removal,
-    Resource, VolumeSpec,
+    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk,
+    PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, VolumeSpec,
 };
 use crate::clock;
+use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
 /// How the containers of a service behave.
@@ -88,7 +89,10 @@ pub struct MemoryEngine {
 }
 
 impl MemoryEngine {
-    /// An engine that has every image, and whose containers behave as told, by service name.
+    /// An engine whose containers behave as told, by service name. It has every image but those
+    /// that are called `missing`, which no registry has either, and those that are called `remote`,
+    /// which it has to pull. The first pulls of what is called `flaky` fail, all of what is called
+    /// `down` do, and a registry that is called `empty` has nothing.
     #[must_use]
     pub fn new(behaviours: BTreeMap<&'static str, Behaviour>) -> Self {
         Self {
@@ -119,6 +123,12 @@ impl MemoryEngine {
     #[must_use]
     pub fn written(&self) -> BTreeMap<(String, String), Written> {
         self.lock().written.clone()
+    }
+
+    /// The names under which pulled images are kept, in order.
+    #[must_use]
+    pub fn image_names(&self) -> Vec<String> {
+        self.lock().image_names()
     }
 
     /// Marks a subnet as taken by somebody else.
@@ -175,6 +185,7 @@ fn failure(verb: &str, kind: FailureKind, message: &str) -> EngineError {
 const READ: Duration = Duration::from_millis(3);
 const CREATE: Duration = Duration::from_millis(7);
 const START: Duration = Duration::from_millis(230);
+const PULL: Duration = Duration::from_millis(700);
 const NETWORK: Duration = Duration::from_millis(90);
 const UPLOAD: Duration = Duration::from_millis(100);
 const REMOVE: Duration = Duration::from_millis(50);
@@ -213,10 +224,32 @@ impl Engine for MemoryEngine {
         .await
     }
 
-    async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
-        let message = format!("`{reference}` is in no registry");
-        self.call("pull image", READ, move |_state| {
-            Err(failure("pull image", FailureKind::NotFound, &message))
+    async fn pull_image(&self, spec: &PullSpec, sink: &PullSink) -> Result<(), EngineError> {
+        let spec = spec.clone();
+        let progress = PullProgress {
+            layers_done: 0,
+            layers: 2,
+            bytes: 0,
+            total_bytes: 1 << 20,
+        };
+        sink(PullReport::Progress(progress));
+        self.call("pull image", PULL, move |state| state.pull_image(&spec))
+            .await
+    }
+
+    async fn tag_image(&self, image: &str, reference: &Reference) -> Result<(), EngineError> {
+        let (image, reference) = (image.to_owned(), reference.clone());
+        self.call("tag image", CREATE, move |state| {
+            state.tag_image(&image, &reference)
+        })
+        .await
+    }
+
+    async fn untag_image(&self, reference: &Reference) -> Result<(), EngineError> {
+        let reference = reference.clone();
+        self.call("untag image", CREATE, move |state| {
+            state.untag_image(&reference);
+            Ok(())
         })
         .await
     }

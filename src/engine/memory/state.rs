@@ -13,10 +13,15 @@ use super::{Behaviour, Written, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind,
-    ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, OutputChunk, OutputStream, RUN_LABEL,
-    Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
+    ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, OutputChunk, OutputStream, PullSpec,
+    RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
 };
+use crate::image::policy::Present;
+use crate::image::{Platform, Reference};
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+
+/// How often the pull of an image that is called `flaky` fails.
+const FLAKY_PULLS: u32 = 2;
 
 type Labels = BTreeMap<String, String>;
 
@@ -66,6 +71,10 @@ pub(super) struct State {
     networks: BTreeMap<NetworkId, Network>,
     volumes: BTreeMap<String, Labels>,
     images: BTreeMap<ImageId, (String, Labels)>,
+    /// Names of pulled images, each with the image that it names.
+    names: BTreeMap<String, ImageId>,
+    /// How often each image was pulled.
+    pulls: BTreeMap<String, u32>,
     pub(super) occupied: Vec<Subnet>,
     pub(super) written: BTreeMap<(String, String), Written>,
     next_id: u32,
@@ -79,6 +88,8 @@ impl State {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),
+            names: BTreeMap::new(),
+            pulls: BTreeMap::new(),
             occupied: Vec::new(),
             written: BTreeMap::new(),
             next_id: 0,
@@ -96,19 +107,29 @@ impl State {
             .ok_or_else(|| failure("find container", FailureKind::NotFound, "no such container"))
     }
 
-    /// Every image is there, but those called `missing`; one called `postgres` looks like
-    /// PostgreSQL, `volume` has a volume.
+    /// An image by a reference or an id; one called `postgres` looks like PostgreSQL, `volume` has a
+    /// volume.
     pub(super) fn image(&self, reference: &str) -> Option<ImageFacts> {
-        let postgres = reference.contains("postgres");
+        let key = Reference::parse(reference).map_or(reference.to_owned(), |parsed| parsed.key());
+        let id = match self.names.get(&key) {
+            Some(id) => id.clone(),
+            None if ["missing", "remote", "empty"]
+                .iter()
+                .any(|absent| reference.contains(absent)) =>
+            {
+                return None;
+            }
+            None => ImageId::new(reference),
+        };
+        let postgres = id.as_str().contains("postgres");
         let variables: &[&str] = if postgres {
             &["PGDATA=/data", "PG_MAJOR=15"]
         } else {
             &[]
         };
-        (!reference.contains("missing")).then(|| ImageFacts {
-            id: ImageId::new(reference),
+        Some(ImageFacts {
             exposed_tcp: if postgres { vec![5432] } else { Vec::new() },
-            volumes: if postgres || reference.contains("volume") {
+            volumes: if postgres || id.as_str().contains("volume") {
                 vec!["/data".to_owned()]
             } else {
                 Vec::new()
@@ -118,7 +139,48 @@ impl State {
                 .map(|variable| (*variable).to_owned())
                 .collect(),
             healthcheck: None,
+            present: Present {
+                platform: Platform::new("linux", "amd64", ""),
+                tagged: None,
+            },
+            id,
         })
+    }
+
+    pub(super) fn pull_image(&mut self, spec: &PullSpec) -> Result<(), EngineError> {
+        let key = spec.reference.key();
+        let pulls = self.pulls.entry(key.clone()).or_default();
+        *pulls += 1;
+        let fail = |message: &str| Err(failure("pull image", FailureKind::Internal, message));
+        if key.contains("missing") || key.contains("empty") {
+            return fail(&format!("manifest for {key} not found: manifest unknown"));
+        }
+        if key.contains("down") || (key.contains("flaky") && *pulls <= FLAKY_PULLS) {
+            return fail("received unexpected HTTP status: 503 Service Unavailable");
+        }
+        self.names.insert(key.clone(), ImageId::new(key));
+        Ok(())
+    }
+
+    pub(super) fn tag_image(
+        &mut self,
+        image: &str,
+        reference: &Reference,
+    ) -> Result<(), EngineError> {
+        let Some(facts) = self.image(image) else {
+            let message = format!("no such image: {image}");
+            return Err(failure("tag image", FailureKind::NotFound, &message));
+        };
+        self.names.insert(reference.key(), facts.id);
+        Ok(())
+    }
+
+    pub(super) fn untag_image(&mut self, reference: &Reference) {
+        self.names.remove(&reference.key());
+    }
+
+    pub(super) fn image_names(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
     }
 
     pub(super) fn build_image(&mut self, spec: &BuildSpec) -> ImageId {

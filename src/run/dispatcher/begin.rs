@@ -26,7 +26,9 @@ impl Dispatcher {
         });
         let work = match &step.action {
             Action::ObtainImage(index) => match &self.plan.images[index.0] {
-                PlannedImage::Reference(reference) => Work::ObtainImage(reference.clone()),
+                PlannedImage::Reference(pull) | PlannedImage::PullOrBuild(pull, _) => {
+                    Work::ObtainImage(pull.clone())
+                }
                 PlannedImage::Build(spec) => Work::BuildImage(spec.clone()),
             },
             Action::CreateNetwork(key) => return self.begin_network(now, id, &key.clone(), None),

@@ -12,16 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use crate::engine::{
-    Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
+    BuildSpec, Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
 };
 use crate::event::Event;
 use crate::exit_code::Signal;
+use crate::image::PullPolicy;
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
 use crate::plan::injection::CopyIndex;
 use crate::plan::subnet::Candidates;
 use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness};
-use crate::run::effect::{Effect, Input, Timer};
+use crate::run::effect::{Effect, Input, Timer, Work};
 
 /// What the run is given besides the plan.
 #[derive(Debug, Clone)]
@@ -89,6 +90,8 @@ pub struct Dispatcher {
     networks: BTreeMap<NetworkKey, NetworkId>,
     fillers: BTreeMap<CopyIndex, ContainerId>,
     subnets: BTreeMap<NetworkKey, (Candidates, Option<Subnet>)>,
+    /// Images that are built because they could not be had by their name.
+    pub(super) builds: BTreeSet<StepId>,
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
     signals: u32,
     pub(super) outcome: Outcome,
@@ -114,6 +117,7 @@ impl Dispatcher {
             networks: BTreeMap::new(),
             fillers: BTreeMap::new(),
             subnets: BTreeMap::new(),
+            builds: BTreeSet::new(),
             services,
             signals: 0,
             outcome: Outcome {
@@ -229,11 +233,7 @@ impl Dispatcher {
             version: capabilities.version,
             api: format!("{major}.{minor}"),
         });
-        let builds = self
-            .plan
-            .images
-            .iter()
-            .any(|image| matches!(image, PlannedImage::Build(_)));
+        let builds = self.plan.images.iter().any(|image| image.build().is_some());
         if builds && (major, minor) < BUILDKIT_API {
             self.abort(now, verdict::engine_too_old((major, minor), BUILDKIT_API));
         }
@@ -407,8 +407,37 @@ impl Dispatcher {
         if let (Action::CreateNetwork(key), FailureKind::SubnetTaken) = (&action, error.kind) {
             return self.begin_network(now, step, key, Some(error));
         }
+        if let (Action::ObtainImage(index), Some(build)) =
+            (&action, self.build_instead(step, error))
+        {
+            if let Some(pull) = self.plan.images[index.0].pull()
+                && pull.policy != PullPolicy::Never
+            {
+                let message = format!(
+                    "image `{}` is built, since it cannot be had: {}",
+                    pull.name, error.message
+                );
+                self.report(Event::Warning { message });
+            }
+            return self.effect(Effect::Perform(step, Work::BuildImage(build)));
+        }
         let failure = verdict::step_failure(&self.plan, &action, error, log_tail);
         self.abort(now, failure);
+    }
+
+    /// What to build in place of an image that could not be had by its name; once only.
+    fn build_instead(&mut self, step: StepId, error: &EngineError) -> Option<Box<BuildSpec>> {
+        let Action::ObtainImage(index) = self.plan.steps[step.0].action else {
+            return None;
+        };
+        match &self.plan.images[index.0] {
+            PlannedImage::PullOrBuild(_, build)
+                if error.kind != FailureKind::Unreachable && self.builds.insert(step) =>
+            {
+                Some(build.clone())
+            }
+            _ => None,
+        }
     }
 
     fn timed_out(&mut self, now: Duration, timer: Timer) {

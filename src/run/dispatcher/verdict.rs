@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::Dispatcher;
 use crate::engine::{EngineError, FailureKind};
 use crate::event::{Event, SuiteRow, VerdictSummary};
+use crate::image::failure::{PullFailure, classify};
+use crate::image::{PullPolicy, Reference};
 use crate::junit::{self, SuiteProblem};
 use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
-use crate::plan::{Action, Plan, PlannedImage, PlannedService};
+use crate::plan::{Action, Plan, PlannedImage, PlannedService, Pull};
 use crate::run::effect::{CollectedReport, Effect};
 
 /// A duration as people read it: `0.42s`, `30s`.
@@ -325,16 +327,13 @@ pub(super) fn step_failure(
             "EngineUnreachable",
             Some(engine_hint(error)),
         ),
-        Action::ObtainImage(index)
-            if matches!(plan.images.get(index.0), Some(PlannedImage::Build(_))) =>
-        {
-            (FailureClass::Environment, "BuildFailed", None)
-        }
-        Action::ObtainImage(_) => (
-            FailureClass::Environment,
-            "ImageMissing",
-            Some("is the name right, and can the registry be reached from the engine? `docker pull` tells".to_owned()),
-        ),
+        Action::ObtainImage(index) => match plan.images.get(index.0) {
+            Some(PlannedImage::Reference(pull)) => {
+                let (kind, hint) = image_failure(pull, &error.message);
+                (FailureClass::Environment, kind, Some(hint))
+            }
+            _ => (FailureClass::Environment, "BuildFailed", None),
+        },
         Action::StartContainer(_) => (FailureClass::Environment, "StartFailed", None),
         Action::Fill(_) | Action::Inject(_) => (FailureClass::Environment, "CopyFailed", None),
         _ => (FailureClass::Engine, "EngineRefused", None),
@@ -349,6 +348,43 @@ pub(super) fn step_failure(
         message: format!("cannot {}: {first}", plan.describe(action)),
         log_tail,
         hint,
+    }
+}
+
+/// The kind of a failure to have an image, and what can be done about it.
+fn image_failure(pull: &Pull, message: &str) -> (&'static str, String) {
+    let registry = pull.reference.as_ref().map_or("", Reference::registry);
+    if pull.policy == PullPolicy::Never {
+        let hint = "pull or build it beforehand, or let it be pulled: `pull_policy: missing`";
+        return ("ImageMissing", hint.to_owned());
+    }
+    match classify(message) {
+        PullFailure::Denied => (
+            "ImageDenied",
+            format!(
+                "is the name right? if it is private, log in as this user: `docker login {registry}`"
+            ),
+        ),
+        PullFailure::RateLimited(_) => (
+            "RegistryUnavailable",
+            format!(
+                "log in (`docker login {registry}`) for a higher limit, or name a mirror: `--mirror {registry}=HOST`"
+            ),
+        ),
+        PullFailure::Passing | PullFailure::Unreachable => (
+            "RegistryUnavailable",
+            format!(
+                "can the engine reach the registry `{registry}`? another one that has its images is named by `--mirror {registry}=HOST`"
+            ),
+        ),
+        PullFailure::Platform => (
+            "ImageMissing",
+            "does the image exist for this platform? `docker manifest inspect` tells; `platform:` names another one".to_owned(),
+        ),
+        PullFailure::NotFound | PullFailure::Reference | PullFailure::Other => (
+            "ImageMissing",
+            "is the name right, and its tag? `docker pull` tells".to_owned(),
+        ),
     }
 }
 
