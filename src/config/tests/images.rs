@@ -64,7 +64,7 @@ fn what_is_wrong_is_told_with_its_place() {
     
     3 errors
     "#);
-    insta::assert_snapshot!(show_service("image: x\npull_policy: every_day\npull_refresh_after: 2h"), @r#"
+    insta::assert_snapshot!(show_service("image: x\npull_policy: every_1d2\npull_refresh_after: 2h"), @r#"
       ⚠ `pull_refresh_after` has no effect
        ╭─[compose.yaml:5:25]
      5 │     pull_refresh_after: 2h
@@ -72,10 +72,10 @@ fn what_is_wrong_is_told_with_its_place() {
        ╰────
       help: it goes with `pull_policy: refresh`
     
-      × `day` is no duration: expected a number followed by a unit
+      × `1d2` is no duration: the number has no unit
        ╭─[compose.yaml:4:18]
      3 │     image: x
-     4 │     pull_policy: every_day
+     4 │     pull_policy: every_1d2
        ·                  ─────────
      5 │     pull_refresh_after: 2h
        ╰────
