@@ -70,7 +70,8 @@ fn words(duration: Duration) -> String {
 pub struct Present {
     /// Its platform.
     pub platform: Platform,
-    /// When it was last tagged; an image that was never tagged by hand or by a pull has no time.
+    /// When it was last tagged, which envrun does after each pull; an image that never was has no
+    /// time.
     pub tagged: Option<SystemTime>,
 }
 

@@ -16,10 +16,10 @@ use crate::engine::{
     BuildSpec, EngineError, FailureKind, ImageFacts, PullProgress, PullReport, PullSink, PullSpec,
 };
 use crate::event::Event;
+use crate::image::Reference;
 use crate::image::attempts::{Attempts, Next};
 use crate::image::failure::{classify, of_base_image};
 use crate::image::policy::{Decision, decide};
-use crate::image::{PullPolicy, Reference};
 use crate::name::ImageId;
 use crate::plan::Pull;
 
@@ -202,9 +202,9 @@ impl<'task> PullTask<'task> {
         engine
             .pull_image(&self.spec(self.reference), &*sink)
             .await?;
-        // An image that was up to date keeps the time of its first pull, and would be asked for
-        // again at every run.
-        if matches!(self.pull.policy, PullPolicy::Every(_)) && self.reference.digest().is_none() {
+        // Engines note when an image was tagged, but not when it was pulled, and policies such as
+        // `daily` ask for its age.
+        if self.reference.digest().is_none() {
             let (engine, reference) = (Arc::clone(engine), self.reference.clone());
             let naming =
                 tokio::spawn(async move { engine.tag_image(&reference.key(), &reference).await });

@@ -18,6 +18,7 @@ mod command_line;
 mod concurrency;
 mod exit_codes;
 mod harness;
+mod images;
 mod injection;
 mod isolation;
 mod naming;

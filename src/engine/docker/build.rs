@@ -4,7 +4,7 @@
 //! BuildKit's reports without, so this one request is sent with hyper. Where the engine is behind
 //! TLS, the classic builder is used through bollard.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use bollard::Docker;
@@ -24,6 +24,7 @@ use super::context::Context;
 use super::error::{root_cause, translate};
 use super::trace::Trace;
 use crate::engine::{BuildSpec, EngineError, FailureKind};
+use crate::image::dockerfile::{Surroundings, rewrite};
 use crate::name::ImageId;
 
 /// Size of the pieces in which the context travels.
@@ -51,8 +52,8 @@ pub(super) async fn build(
         kind,
         message,
     };
-    let (root, dockerfile) = (spec.context.clone(), spec.dockerfile.clone());
-    let context = tokio::task::spawn_blocking(move || Context::open(&root, &dockerfile))
+    let wanted = spec.clone();
+    let context = tokio::task::spawn_blocking(move || open(&wanted))
         .await
         .map_err(|error| fail(FailureKind::Internal, error.to_string()))?
         .map_err(|error| fail(FailureKind::NotFound, error.to_string()))?;
@@ -71,6 +72,19 @@ pub(super) async fn build(
         }
         Endpoint::Tls(_) => classic(docker, spec, context, &attempt).await,
     }
+}
+
+/// The context, with mirrors in the Dockerfile: the engine resolves `FROM` by itself.
+fn open(spec: &BuildSpec) -> io::Result<Context> {
+    let context = Context::open(&spec.context, &spec.dockerfile)?;
+    if spec.mirrors.is_empty() {
+        return Ok(context);
+    }
+    let surroundings = Surroundings {
+        arguments: &spec.args,
+        contexts: &BTreeSet::new(),
+    };
+    context.rewriting(|text| rewrite(text, surroundings, &spec.mirrors))
 }
 
 /// The context as a stream that a blocking task fills.

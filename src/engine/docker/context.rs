@@ -25,6 +25,8 @@ pub(super) struct Context {
     /// Dockerfile as it is named to the engine.
     pub(super) dockerfile: String,
     outside_dockerfile: Option<PathBuf>,
+    /// What travels in place of the text of the Dockerfile.
+    rewritten: Option<String>,
 }
 
 impl Context {
@@ -61,7 +63,24 @@ impl Context {
             ignore: Ignore::parse(&rules)?,
             dockerfile,
             outside_dockerfile,
+            rewritten: None,
         })
+    }
+
+    /// Lets another text travel in place of the Dockerfile's, under the same name. One that is no
+    /// text is left as it is.
+    ///
+    /// # Errors
+    /// The Dockerfile cannot be read.
+    pub(super) fn rewriting(mut self, rewrite: impl FnOnce(&str) -> String) -> io::Result<Self> {
+        let path = match &self.outside_dockerfile {
+            Some(path) => path.clone(),
+            None => self.root.join(&self.dockerfile),
+        };
+        if let Ok(text) = String::from_utf8(fs::read(path)?) {
+            self.rewritten = Some(rewrite(&text)).filter(|rewritten| *rewritten != text);
+        }
+        Ok(self)
     }
 
     /// Writes the tar.
@@ -71,10 +90,29 @@ impl Context {
     pub(super) fn write(&self, sink: impl Write) -> io::Result<()> {
         let mut tar = tar::Builder::new(sink);
         if let Some(path) = &self.outside_dockerfile {
-            append(&mut tar, path, Path::new(OUTSIDE_DOCKERFILE))?;
+            self.append(&mut tar, path, Path::new(OUTSIDE_DOCKERFILE))?;
         }
         self.directory(&mut tar, Path::new(""), 0)?;
         tar.into_inner()?.flush()
+    }
+
+    fn append(
+        &self,
+        tar: &mut tar::Builder<impl Write>,
+        path: &Path,
+        name: &Path,
+    ) -> io::Result<()> {
+        match &self.rewritten {
+            Some(text) if name == Path::new(&self.dockerfile) => {
+                let mut header = tar::Header::new_gnu();
+                header.set_metadata(&fs::metadata(path)?);
+                header.set_uid(0);
+                header.set_gid(0);
+                header.set_size(text.len() as u64);
+                tar.append_data(&mut header, name, text.as_bytes())
+            }
+            _ => append(tar, path, name),
+        }
     }
 
     fn directory(
@@ -100,7 +138,7 @@ impl Context {
             let needed = name == Path::new(&self.dockerfile) || name == Path::new(".dockerignore");
             let ignored = self.ignore.covers(&name) && !needed;
             if !ignored {
-                append(tar, &path, &name)?;
+                self.append(tar, &path, &name)?;
             }
             if is_directory
                 && (!ignored
@@ -286,6 +324,33 @@ mod tests {
             "docs/README.md",
         ];
         assert_eq!(names(root, "Dockerfile"), expected);
+    }
+
+    #[test]
+    fn another_text_travels_in_place_of_the_dockerfile() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let root = directory.path();
+        fs::write(root.join("Dockerfile"), "FROM a").expect("written");
+        fs::write(root.join("other"), "FROM a").expect("written");
+        let mut bytes = Vec::new();
+        Context::open(root, Path::new("Dockerfile"))
+            .and_then(|context| context.rewriting(|text| text.replace("a", "mirror/a")))
+            .and_then(|context| context.write(&mut bytes))
+            .expect("writes");
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let texts: Vec<String> = archive
+            .entries()
+            .expect("a tar")
+            .map(|entry| {
+                let mut text = String::new();
+                entry
+                    .expect("an entry")
+                    .read_to_string(&mut text)
+                    .expect("a text");
+                text
+            })
+            .collect();
+        assert_eq!(texts, ["FROM mirror/a", "FROM a"]);
     }
 
     #[test]
