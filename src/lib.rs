@@ -12,6 +12,7 @@ pub mod exit_code;
 pub mod image;
 pub mod junit;
 pub mod name;
+pub mod options;
 pub mod outcome;
 pub mod plan;
 pub mod probe;

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, each with the rooms that its code may name.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let rooms: [(&str, &[&str]); 15] = [
+    let rooms: [(&str, &[&str]); 16] = [
         ("clock", &[]),
         ("name", &[]),
+        ("options", &[]),
         ("exit_code", &[]),
         ("image", &[]),
         ("junit", &[]),
-        ("config", &["image", "name"]),
-        ("engine", &["name", "clock", "image", "probe"]),
+        ("config", &["image", "name", "options"]),
+        ("engine", &["name", "clock", "image", "options", "probe"]),
         ("probe", &["clock"]),
         ("outcome", &["engine", "exit_code", "junit", "name"]),
         (
@@ -30,7 +31,14 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("event", &["engine", "exit_code", "name", "outcome"]),
         (
             "plan",
-            &["config::model", "engine", "image", "name", "probe"],
+            &[
+                "config::model",
+                "engine",
+                "image",
+                "name",
+                "options",
+                "probe",
+            ],
         ),
         (
             "run",

@@ -8,7 +8,9 @@ use super::diagnostic::Problem;
 use super::model::{Condition, Healthcheck, Network, Project, Role, Volume};
 use super::read::injected::{self, DeclaredFiles};
 use super::read::{Context, ReadService};
+use super::yaml::shorten;
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
+use crate::options::AddressPool;
 
 /// Everything that was read, before it is checked.
 pub(super) struct Parts {
@@ -29,6 +31,7 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
     let mut active = services;
     let names: BTreeSet<ServiceName> = active.iter().map(|one| one.service.name.clone()).collect();
     for one in &mut active {
+        check_sharing(context, one, &names);
         // An optional dependency may be absent, or its profile not active.
         one.service
             .depends_on
@@ -42,6 +45,9 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
         binds::resolve(context, one, project.settings.copy_binds);
     }
     attach_networks(&active, networks, project);
+    for one in &active {
+        check_addresses(context, one, &project.networks);
+    }
     set_roles(&mut active);
 
     project.volumes = volumes;
@@ -78,6 +84,51 @@ fn attach_networks(
         if let Some(network) = networks.remove(key) {
             project.networks.insert(key.clone(), network);
         }
+    }
+}
+
+/// What is shared must be there, even where the order of starts could do without it.
+fn check_sharing(context: &mut Context<'_>, one: &ReadService, names: &BTreeSet<ServiceName>) {
+    for (other, place) in &one.places.sharing {
+        let dependency = one.service.depends_on.get(other);
+        let is_optional = dependency.is_some_and(|dependency| !dependency.required);
+        if is_optional && !names.contains(other) {
+            let (name, other) = (&one.service.name, shorten(other.as_str()));
+            let message = format!("service `{name}` shares with `{other}`, which does not run");
+            let help = "activate its profile, or take this out";
+            context.error_help(place, message, help);
+        }
+    }
+}
+
+/// An address can be asked for only where the file says which addresses there are.
+fn check_addresses(
+    context: &mut Context<'_>,
+    one: &ReadService,
+    networks: &BTreeMap<NetworkKey, Network>,
+) {
+    for (key, address, place) in &one.places.addresses {
+        let Some(network) = networks.get(key).filter(|one| one.external.is_none()) else {
+            continue;
+        };
+        let of_kind = |pool: &&AddressPool| pool.subnet.address.is_ipv4() == address.is_ipv4();
+        let pools: Vec<&AddressPool> = network.ipam.pools.iter().filter(of_kind).collect();
+        if pools.iter().any(|pool| pool.subnet.contains(*address)) {
+            continue;
+        }
+        let shown = shorten(key.as_str());
+        let message = match pools.first() {
+            Some(pool) => format!(
+                "`{address}` is not in `{}`, the subnet of `{shown}`",
+                pool.subnet
+            ),
+            None => {
+                format!("`{address}` is asked for on `{shown}`, which has no subnet of its own")
+            }
+        };
+        let help =
+            format!("give `{shown}` an `ipam: {{ config: [{{ subnet: … }}] }}` that holds it");
+        context.error_help(place, message, help);
     }
 }
 

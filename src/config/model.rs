@@ -14,6 +14,7 @@ pub use self::injected::{Hidden, InjectedContent, InjectedFile, InjectedKind};
 
 use crate::image::{Platform, PullPolicy};
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
+pub use crate::options::{ContainerOptions, EndpointOptions, Ipam, MountOptions, Protocol};
 
 /// One project: the merged content of its Compose files.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +67,8 @@ pub struct Service {
     /// `environment:` over `env_file:`, resolved: a variable without a value was taken from the
     /// host's environment, and is absent here when the host has none.
     pub environment: BTreeMap<String, String>,
+    /// Names of `environment:` without any value: what the image says of them is taken away.
+    pub unset_environment: BTreeSet<String>,
     /// `networks:`, or the `default` network when the key is absent.
     pub networks: BTreeMap<NetworkKey, Attachment>,
     /// `volumes:`, in file order.
@@ -86,43 +89,76 @@ pub struct Service {
     pub container_name: Option<String>,
     /// `ports:`.
     pub ports: Vec<PublishedPort>,
-    /// `expose:`, TCP only, in file order.
-    pub expose: Vec<u16>,
+    /// `expose:`, ranges expanded, in file order.
+    pub expose: Vec<(u16, Protocol)>,
     /// `labels:` of the container.
     pub labels: BTreeMap<String, String>,
     /// `x-envrun.ready`; `None` leaves the choice of the probe to the plan.
     pub ready: Option<Ready>,
     /// `x-envrun.suite`; present exactly when the role is [`Role::Suite`].
     pub suite: Option<Suite>,
+    /// What it shares with other containers.
+    pub sharing: Sharing,
     /// Options that are handed to the engine as they are.
     pub options: ContainerOptions,
 }
 
-/// Options of a container that need no interpretation.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerOptions {
-    /// `init:`.
-    pub init: Option<bool>,
-    /// `privileged:`.
-    pub privileged: bool,
-    /// `read_only:`.
+/// What a service shares with other containers, of the run or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// `network_mode:`; then the service is on no network of the project.
+    pub network_mode: Option<Peer>,
+    /// `ipc:`.
+    pub ipc: Option<Peer>,
+    /// `pid:`.
+    pub pid: Option<Peer>,
+    /// `volumes_from:`, in file order.
+    pub volumes_from: Vec<VolumesFrom>,
+    /// `links:`: services, each with the name under which it is found as well.
+    pub links: Vec<(ServiceName, String)>,
+    /// `external_links:`: containers outside of the run, as `container:name`.
+    pub external_links: Vec<String>,
+}
+
+/// With whom something is shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// The container of a service.
+    Service(ServiceName),
+    /// What the engine is told as it is: `host`, `container:NAME`, and for volumes the name of a
+    /// container outside of the run.
+    Engine(String),
+}
+
+/// One entry of `volumes_from:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumesFrom {
+    /// Whose volumes.
+    pub peer: Peer,
+    /// `:ro`.
     pub read_only: bool,
-    /// `tty:`.
-    pub tty: bool,
-    /// `stop_signal:`.
-    pub stop_signal: Option<String>,
-    /// `cap_add:`.
-    pub cap_add: Vec<String>,
-    /// `cap_drop:`.
-    pub cap_drop: Vec<String>,
-    /// `shm_size:` in bytes.
-    pub shm_size: Option<u64>,
-    /// `mem_limit:` in bytes.
-    pub mem_limit: Option<u64>,
-    /// `extra_hosts:`, each as `name:address`.
-    pub extra_hosts: Vec<String>,
-    /// `tmpfs:`: target to options (empty when none).
-    pub tmpfs: BTreeMap<String, String>,
+}
+
+impl Sharing {
+    /// The services whose containers must be there before this one's is created.
+    #[must_use]
+    pub fn needed_for_create(&self) -> BTreeSet<&ServiceName> {
+        let namespaces = [&self.network_mode, &self.ipc, &self.pid];
+        let volumes = self.volumes_from.iter().map(|from| &from.peer);
+        let peers = namespaces.into_iter().flatten().chain(volumes);
+        let services = peers.filter_map(|peer| match peer {
+            Peer::Service(name) => Some(name),
+            Peer::Engine(_) => None,
+        });
+        // Over the engine's default bridge, the containers of links are looked for at the creation.
+        let on_bridge = self.network_mode.is_some();
+        let links = self
+            .links
+            .iter()
+            .filter(|_| on_bridge)
+            .map(|(name, _)| name);
+        services.chain(links).collect()
+    }
 }
 
 /// `build:` of a service. Two services with equal builds share one.
@@ -143,6 +179,10 @@ pub struct Build {
 pub struct Attachment {
     /// Extra names on this network; the service's own name always resolves.
     pub aliases: BTreeSet<String>,
+    /// `priority:`: the network with the highest is the one that the container is created on.
+    pub priority: i64,
+    /// What else is said of it.
+    pub options: EndpointOptions,
 }
 
 /// One entry of `volumes:` of a service.
@@ -154,6 +194,8 @@ pub struct Mount {
     pub target: String,
     /// `ro`, or `read_only: true`.
     pub read_only: bool,
+    /// What else is said of it.
+    pub options: MountOptions,
 }
 
 /// What is mounted into a container.
@@ -175,6 +217,10 @@ pub enum MountSource {
     Volume(VolumeKey),
     /// A volume without a name, private to the container.
     Anonymous,
+    /// A file system in memory.
+    Tmpfs,
+    /// The content of an image, by reference.
+    Image(String),
 }
 
 /// What was at a path of this host when the project was read.
@@ -256,8 +302,8 @@ pub struct PublishedPort {
     pub published: Option<String>,
     /// Host address asked for, if any.
     pub host_ip: Option<String>,
-    /// True for `/udp`.
-    pub udp: bool,
+    /// Its protocol.
+    pub protocol: Protocol,
 }
 
 /// `x-envrun.ready`: every probe that is named must pass.
@@ -313,8 +359,16 @@ pub struct Network {
     pub driver: Option<String>,
     /// `driver_opts:`.
     pub driver_opts: BTreeMap<String, String>,
+    /// `attachable: true`.
+    pub attachable: bool,
     /// `internal: true`: no way out.
     pub internal: bool,
+    /// `enable_ipv4:`; `None` leaves it to the engine, which does.
+    pub enable_ipv4: Option<bool>,
+    /// `enable_ipv6:`; `None` leaves it to the engine.
+    pub enable_ipv6: Option<bool>,
+    /// `ipam:`.
+    pub ipam: Ipam,
     /// `labels:`.
     pub labels: BTreeMap<String, String>,
     /// `external: true`: the engine's network of this name is used and never removed.

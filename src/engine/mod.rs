@@ -13,7 +13,7 @@ pub mod memory;
 mod mount;
 mod pull;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 use crate::image::policy::Present;
 use crate::image::{Mirrors, Reference};
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+use crate::options::{ContainerOptions, EndpointOptions, Ipam, Protocol};
 
 /// Label that every resource of a run carries; its value is the run's UUID.
 pub const RUN_LABEL: &str = "dev.envrun.run";
@@ -196,9 +197,18 @@ pub struct NetworkSpec {
     pub driver: Option<String>,
     /// Driver options.
     pub driver_opts: BTreeMap<String, String>,
+    /// Whether containers of Swarm may be attached by hand.
+    pub attachable: bool,
     /// No way out.
     pub internal: bool,
-    /// The subnet; `None` leaves the choice to the engine.
+    /// Whether there are addresses of IPv4; `None` leaves it to the engine.
+    pub enable_ipv4: Option<bool>,
+    /// Whether there are addresses of IPv6; `None` leaves it to the engine.
+    pub enable_ipv6: Option<bool>,
+    /// Who gives out addresses, and which: what the file fixes.
+    pub ipam: Ipam,
+    /// The subnet that the run has chosen; `None` leaves the choice to the engine, unless the file
+    /// fixes one.
     pub subnet: Option<Subnet>,
 }
 
@@ -261,49 +271,58 @@ pub struct ContainerSpec {
     pub entrypoint: Option<Vec<String>>,
     /// Environment variables over the image's.
     pub environment: BTreeMap<String, String>,
+    /// Variables of the image that are taken away.
+    pub unset_environment: BTreeSet<String>,
+    /// Platform that the image must have, `None` takes it as it is.
+    pub platform: Option<String>,
     /// Working directory, `None` keeps the image's.
     pub working_dir: Option<String>,
     /// User, `None` keeps the image's.
     pub user: Option<String>,
     /// Host name.
     pub hostname: Option<String>,
-    /// The first network; further ones are connected afterwards. `None` means no network at all.
-    pub network: Option<(NetworkId, EndpointSpec)>,
+    /// Its first network; further ones are connected afterwards.
+    pub networking: Networking,
+    /// Hardware address of the whole container, for engines that know none of an endpoint.
+    pub mac_address: Option<String>,
+    /// Whose IPC namespace it uses, in the engine's words.
+    pub ipc: Option<String>,
+    /// Whose process namespace it uses, in the engine's words.
+    pub pid: Option<String>,
+    /// Whose volumes it mounts too, in the engine's words: `CONTAINER[:ro]`.
+    pub volumes_from: Vec<String>,
+    /// Containers that it finds under further names, as `CONTAINER:NAME`.
+    pub links: Vec<String>,
     /// Mounts.
     pub mounts: Vec<MountSpec>,
-    /// Ports published on a host port that the engine chooses: container port, host address, UDP.
-    pub published: Vec<(u16, Option<String>, bool)>,
+    /// Ports published on a host port that the engine chooses.
+    pub published: Vec<PublishedSpec>,
+    /// Ports that the container says to listen on, the published ones left out.
+    pub exposed: Vec<(u16, Protocol)>,
     /// Healthcheck handed to the engine as well, `None` keeps the image's.
     pub healthcheck: Option<HealthcheckSpec>,
     /// Options without interpretation.
     pub options: ContainerOptions,
 }
 
-/// Options of a container that need no interpretation, each named after its key in a Compose file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ContainerOptions {
-    /// An init process that reaps zombies.
-    pub init: Option<bool>,
-    /// All rights on the host.
-    pub privileged: bool,
-    /// Root file system mounted read-only.
-    pub read_only: bool,
-    /// A pseudo-terminal.
-    pub tty: bool,
-    /// Signal that stops it.
-    pub stop_signal: Option<String>,
-    /// Capabilities added.
-    pub cap_add: Vec<String>,
-    /// Capabilities dropped.
-    pub cap_drop: Vec<String>,
-    /// Size of `/dev/shm` in bytes.
-    pub shm_size: Option<u64>,
-    /// Limit of memory in bytes.
-    pub mem_limit: Option<u64>,
-    /// Lines of `/etc/hosts`, each as `name:address`.
-    pub extra_hosts: Vec<String>,
-    /// Temporary file systems: target to options.
-    pub tmpfs: BTreeMap<String, String>,
+/// What a container is created on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Networking {
+    /// A network.
+    Network(NetworkId, EndpointSpec),
+    /// A mode of the engine: `none`, `host`, `bridge`, `container:ID`, or a network of its by name.
+    Mode(String),
+}
+
+/// A port that is published on a host port of the engine's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedSpec {
+    /// Port in the container.
+    pub port: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Address on the host, `None` for all.
+    pub host_ip: Option<String>,
 }
 
 /// Healthcheck as the engine takes it.
@@ -319,6 +338,8 @@ pub struct HealthcheckSpec {
     pub retries: u32,
     /// Time in which failures do not count, zero inherits.
     pub start_period: Duration,
+    /// Time between two checks during it, zero inherits.
+    pub start_interval: Duration,
 }
 
 /// How a container hangs on a network.
@@ -326,6 +347,10 @@ pub struct HealthcheckSpec {
 pub struct EndpointSpec {
     /// Names that resolve to the container on this network.
     pub aliases: Vec<String>,
+    /// Further names under which the container finds others here, as `CONTAINER:NAME`.
+    pub links: Vec<String>,
+    /// What else is said of it.
+    pub options: EndpointOptions,
 }
 
 /// An image to build.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::options::MountOptions;
+
 /// A mount of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountSpec {
@@ -12,6 +14,8 @@ pub struct MountSpec {
     pub target: String,
     /// Mounted read-only.
     pub read_only: bool,
+    /// What else is said of it; the part of a volume stands in its source.
+    pub options: MountOptions,
 }
 
 /// Source of a mount.
@@ -29,12 +33,16 @@ pub enum MountSpecSource {
     Volume {
         /// Unique name.
         name: String,
-        /// Labels, the run's among them.
+        /// Labels, the run's among them; none for a volume outside of the run.
         labels: BTreeMap<String, String>,
         /// The file or directory of the volume that is mounted, relative and without `..`; it must be
         /// there. `None` mounts all of it, and fills an empty volume with what the image has there.
         subpath: Option<String>,
     },
+    /// A file system in memory.
+    Tmpfs,
+    /// The content of an image, by reference.
+    Image(String),
 }
 
 /// What is mounted into a container that exists.

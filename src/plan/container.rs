@@ -1,29 +1,108 @@
 //! What exactly a container is created with, once its image and its networks are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::Placement;
 use super::injection::{COPIED, FILLED_AT, PlannedCopy};
-use super::{Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels};
-use crate::config::model::{self, Healthcheck, MountSource};
-use crate::engine::{
-    ContainerOptions, ContainerSpec, EndpointSpec, HealthcheckSpec, ImageFacts, MountSpec,
-    MountSpecSource,
+use super::{
+    ImageIndex, Plan, PlannedImage, PlannedService, PlannedVolume, resource_name, run_labels,
+    service_labels, support,
 };
-use crate::name::{NetworkId, NetworkKey};
+use crate::config::model::{Healthcheck, MountSource, Peer};
+use crate::engine::{
+    ContainerSpec, EndpointSpec, HealthcheckSpec, ImageFacts, MountSpec, MountSpecSource,
+    Networking, PublishedSpec,
+};
+use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
+use crate::options::{ContainerOptions, EndpointOptions, MountOptions};
 
-/// The names under which a service is found on one of its networks: its own, its `container_name`,
-/// its aliases.
+/// What is known of the run when a container is created.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'run> {
+    /// API version of the engine.
+    pub api: (u16, u16),
+    /// The images that are there.
+    pub images: &'run BTreeMap<ImageIndex, ImageFacts>,
+    /// The networks that are there.
+    pub networks: &'run BTreeMap<NetworkKey, NetworkId>,
+    /// The containers that are there.
+    pub containers: &'run BTreeMap<ServiceName, ContainerId>,
+}
+
+/// How a service hangs on one of its networks: the names under which it is found (its own, its
+/// `container_name`, its aliases), those under which it finds others, and what the file says.
 #[must_use]
-pub fn endpoint(planned: &PlannedService, key: &NetworkKey) -> EndpointSpec {
-    let mut aliases = vec![planned.service.name.to_string()];
-    aliases.extend(planned.service.container_name.clone());
-    if let Some(attachment) = planned.service.networks.get(key) {
+pub fn endpoint(
+    plan: &Plan,
+    planned: &PlannedService,
+    key: &NetworkKey,
+    api: (u16, u16),
+) -> EndpointSpec {
+    let service = &planned.service;
+    let mut aliases = vec![service.name.to_string()];
+    aliases.extend(service.container_name.clone());
+    let mut options = EndpointOptions::default();
+    if let Some(attachment) = service.networks.get(key) {
         aliases.extend(attachment.aliases.iter().cloned());
+        options = attachment.options.clone();
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     aliases.retain(|alias| seen.insert(alias.clone()));
-    EndpointSpec { aliases }
+    if api < support::ENDPOINT_MAC_API {
+        options.mac_address = None;
+    } else if options.mac_address.is_none() && planned.networks.first() == Some(key) {
+        options.mac_address = service.options.mac_address.clone();
+    }
+    EndpointSpec {
+        aliases,
+        links: links(plan, planned),
+        options,
+    }
+}
+
+/// The links of a service, each under the names that Compose gives it. A container is named, not its
+/// id, since the engine takes names alone for links; names of a run are its own.
+fn links(plan: &Plan, planned: &PlannedService) -> Vec<String> {
+    let sharing = &planned.service.sharing;
+    let mut links = BTreeSet::new();
+    for (name, alias) in &sharing.links {
+        let Some(other) = plan.services.get(name) else {
+            continue;
+        };
+        for alias in [
+            alias.clone(),
+            format!("{name}-1"),
+            format!("{}-{name}-1", plan.project),
+        ] {
+            links.insert(format!("{}:{alias}", other.container_name));
+        }
+    }
+    links.extend(sharing.external_links.iter().cloned());
+    links.into_iter().collect()
+}
+
+/// Hardware address of the whole container, for engines that know none of an endpoint.
+fn mac_address(planned: &PlannedService, known: &Known<'_>) -> Option<String> {
+    let service = &planned.service;
+    if known.api >= support::ENDPOINT_MAC_API && !planned.networks.is_empty() {
+        return None;
+    }
+    let first = planned.networks.first();
+    let of_first = first.and_then(|key| service.networks.get(key));
+    of_first
+        .and_then(|attachment| attachment.options.mac_address.clone())
+        .or_else(|| service.options.mac_address.clone())
+}
+
+/// What a namespace is in the engine's words.
+fn namespace(peer: &Peer, known: &Known<'_>) -> Option<String> {
+    match peer {
+        Peer::Engine(mode) => Some(mode.clone()),
+        Peer::Service(name) => {
+            let container = known.containers.get(name)?;
+            Some(format!("container:{container}"))
+        }
+    }
 }
 
 /// The specification of the container of a service.
@@ -35,14 +114,34 @@ pub fn specification(
     plan: &Plan,
     planned: &PlannedService,
     image: &ImageFacts,
-    networks: &BTreeMap<NetworkKey, NetworkId>,
+    known: &Known<'_>,
 ) -> ContainerSpec {
     let service = &planned.service;
-    let network = planned.networks.first().and_then(|key| {
-        networks
-            .get(key)
-            .map(|id| (id.clone(), endpoint(planned, key)))
+    let sharing = &service.sharing;
+    let first = planned.networks.first();
+    let first = first.and_then(|key| Some((key, known.networks.get(key)?)));
+    let networking = match (&sharing.network_mode, first) {
+        (Some(peer), _) => namespace(peer, known).map(Networking::Mode),
+        (None, Some((key, id))) => Some(Networking::Network(
+            id.clone(),
+            endpoint(plan, planned, key, known.api),
+        )),
+        (None, None) => None,
+    };
+    let volumes_from = sharing.volumes_from.iter().filter_map(|from| {
+        let container = match &from.peer {
+            Peer::Engine(name) => name.clone(),
+            Peer::Service(name) => known.containers.get(name)?.to_string(),
+        };
+        let mode = if from.read_only { ":ro" } else { "" };
+        Some(format!("{container}{mode}"))
     });
+    let mut healthcheck = service.healthcheck.as_ref().map(healthcheck);
+    if let Some(check) = &mut healthcheck
+        && known.api < support::START_INTERVAL_API
+    {
+        check.start_interval = std::time::Duration::ZERO;
+    }
     ContainerSpec {
         name: planned.container_name.clone(),
         labels: service_labels(&run_labels(plan.run, &plan.project), service),
@@ -50,18 +149,30 @@ pub fn specification(
         command: service.command.clone(),
         entrypoint: service.entrypoint.clone(),
         environment: service.environment.clone(),
+        unset_environment: service.unset_environment.clone(),
+        platform: service.platform.as_ref().map(ToString::to_string),
         working_dir: service.working_dir.clone(),
         user: service.user.clone(),
         hostname: service.hostname.clone(),
-        network,
-        mounts: mounts(plan, planned, image),
+        networking: networking.unwrap_or_else(|| Networking::Mode("none".to_owned())),
+        mac_address: mac_address(planned, known),
+        ipc: sharing.ipc.as_ref().and_then(|peer| namespace(peer, known)),
+        pid: sharing.pid.as_ref().and_then(|peer| namespace(peer, known)),
+        volumes_from: volumes_from.collect(),
+        links: links(plan, planned),
+        mounts: mounts(plan, planned, image, known),
         published: service
             .ports
             .iter()
-            .map(|port| (port.target, port.host_ip.clone(), port.udp))
+            .map(|port| PublishedSpec {
+                port: port.target,
+                protocol: port.protocol,
+                host_ip: port.host_ip.clone(),
+            })
             .collect(),
-        healthcheck: service.healthcheck.as_ref().map(healthcheck),
-        options: options(&service.options),
+        exposed: service.expose.clone(),
+        healthcheck,
+        options: service.options.clone(),
     }
 }
 
@@ -79,10 +190,17 @@ pub fn filler(plan: &Plan, copy: &PlannedCopy, image: &ImageFacts) -> ContainerS
         command: Some(vec!["never-started".to_owned()]),
         entrypoint: None,
         environment: BTreeMap::new(),
+        unset_environment: BTreeSet::new(),
+        platform: None,
         working_dir: None,
         user: None,
         hostname: None,
-        network: None,
+        networking: Networking::Mode("none".to_owned()),
+        mac_address: None,
+        ipc: None,
+        pid: None,
+        volumes_from: Vec::new(),
+        links: Vec::new(),
         mounts: vec![MountSpec {
             source: MountSpecSource::Volume {
                 name: copy.volume.clone(),
@@ -91,8 +209,10 @@ pub fn filler(plan: &Plan, copy: &PlannedCopy, image: &ImageFacts) -> ContainerS
             },
             target: FILLED_AT.to_owned(),
             read_only: false,
+            options: MountOptions::default(),
         }],
         published: Vec::new(),
+        exposed: Vec::new(),
         healthcheck: None,
         options: ContainerOptions {
             tmpfs: tmpfs.map(|path| (path.clone(), String::new())).collect(),
@@ -101,23 +221,12 @@ pub fn filler(plan: &Plan, copy: &PlannedCopy, image: &ImageFacts) -> ContainerS
     }
 }
 
-fn options(options: &model::ContainerOptions) -> ContainerOptions {
-    ContainerOptions {
-        init: options.init,
-        privileged: options.privileged,
-        read_only: options.read_only,
-        tty: options.tty,
-        stop_signal: options.stop_signal.clone(),
-        cap_add: options.cap_add.clone(),
-        cap_drop: options.cap_drop.clone(),
-        shm_size: options.shm_size,
-        mem_limit: options.mem_limit,
-        extra_hosts: options.extra_hosts.clone(),
-        tmpfs: options.tmpfs.clone(),
-    }
-}
-
-fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<MountSpec> {
+fn mounts(
+    plan: &Plan,
+    planned: &PlannedService,
+    image: &ImageFacts,
+    known: &Known<'_>,
+) -> Vec<MountSpec> {
     let service = &planned.service;
     let labels = run_labels(plan.run, &plan.project);
     let own_volume = |number: usize| MountSpecSource::Volume {
@@ -139,16 +248,22 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
                     },
                 },
                 MountSource::Anonymous => own_volume(number),
+                MountSource::Tmpfs => MountSpecSource::Tmpfs,
+                MountSource::Image(reference) => {
+                    MountSpecSource::Image(mounted_image(plan, planned, reference))
+                }
                 MountSource::Volume(key) => match plan.volumes.get(key) {
+                    // It is there already; but a creation whose reply was lost may land after
+                    // teardown has removed it, and then the engine makes it anew.
                     Some(PlannedVolume::Owned(spec)) => MountSpecSource::Volume {
                         name: spec.name.clone(),
-                        labels: spec.labels.clone(),
-                        subpath: None,
+                        labels: labels.clone(),
+                        subpath: mount.options.subpath.clone(),
                     },
                     Some(PlannedVolume::External(name)) => MountSpecSource::Volume {
                         name: name.clone(),
                         labels: BTreeMap::new(),
-                        subpath: None,
+                        subpath: mount.options.subpath.clone(),
                     },
                     None => own_volume(number),
                 },
@@ -159,6 +274,7 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
                     .binds
                     .get(&number)
                     .is_some_and(Placement::is_read_only),
+            options: mount.options.clone(),
         })
         .collect();
     mounts.extend(planned.injection.mounted.iter().filter_map(|mount| {
@@ -171,24 +287,62 @@ fn mounts(plan: &Plan, planned: &PlannedService, image: &ImageFacts) -> Vec<Moun
             },
             target: mount.target.clone(),
             read_only: mount.read_only,
+            options: MountOptions::default(),
         })
     }));
+    let Some(inherited) = inherited(plan, planned, known) else {
+        return mounts;
+    };
     for path in &image.volumes {
-        let covered = mounts.iter().any(|mount| same_path(&mount.target, path))
-            || service
-                .options
-                .tmpfs
-                .keys()
-                .any(|target| same_path(target, path));
-        if !covered {
+        let targets = mounts.iter().map(|mount| &mount.target);
+        let mut targets = targets
+            .chain(service.options.tmpfs.keys())
+            .chain(&inherited);
+        if !targets.any(|target| same_path(target, path)) {
             mounts.push(MountSpec {
                 source: own_volume(mounts.len()),
                 target: path.clone(),
                 read_only: false,
+                options: MountOptions::default(),
             });
         }
     }
     mounts
+}
+
+/// The name under which the engine has an image that is mounted.
+fn mounted_image(plan: &Plan, planned: &PlannedService, reference: &str) -> String {
+    let index = planned.mounted_images.get(reference);
+    match index.and_then(|index| plan.images.get(index.0)) {
+        Some(PlannedImage::Build(spec)) => spec.name.clone(),
+        _ => reference.to_owned(),
+    }
+}
+
+/// Where `volumes_from` mounts something: a volume of the image must not hide it. `None` when it
+/// names a container outside of the run, of which nothing is known; then volumes of the image are
+/// left to the engine, which removes them with the container.
+fn inherited(plan: &Plan, planned: &PlannedService, known: &Known<'_>) -> Option<Vec<String>> {
+    let mut targets = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut open = vec![planned];
+    while let Some(service) = open.pop() {
+        for from in &service.service.sharing.volumes_from {
+            let Peer::Service(name) = &from.peer else {
+                return None;
+            };
+            let Some(other) = plan.services.get(name).filter(|_| seen.insert(name)) else {
+                continue;
+            };
+            let own = other.service.mounts.iter();
+            targets.extend(own.map(|mount| mount.target.clone()));
+            if let Some(image) = known.images.get(&other.image) {
+                targets.extend(image.volumes.iter().cloned());
+            }
+            open.push(other);
+        }
+    }
+    Some(targets)
 }
 
 /// The source of a bind mount that the engine sees elsewhere.
@@ -228,6 +382,7 @@ fn healthcheck(check: &Healthcheck) -> HealthcheckSpec {
             timeout: nothing,
             retries: 0,
             start_period: nothing,
+            start_interval: nothing,
         },
         Healthcheck::Check {
             test,
@@ -235,13 +390,14 @@ fn healthcheck(check: &Healthcheck) -> HealthcheckSpec {
             timeout,
             retries,
             start_period,
-            ..
+            start_interval,
         } => HealthcheckSpec {
             test: test.clone().unwrap_or_default(),
             interval: interval.unwrap_or(nothing),
             timeout: timeout.unwrap_or(nothing),
             retries: retries.unwrap_or(0),
             start_period: start_period.unwrap_or(nothing),
+            start_interval: start_interval.unwrap_or(nothing),
         },
     }
 }

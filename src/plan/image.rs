@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::{ImageIndex, PlanError, image_name};
-use crate::config::model::{Build, Service};
+use crate::config::model::{Build, MountSource, Service};
 use crate::engine::BuildSpec;
 use crate::image::reference::ReferenceError;
 use crate::image::{Mirrors, Platform, PullPolicy, Reference};
-use crate::name::RunId;
+use crate::name::{RunId, ServiceName};
 
 /// An image that some service needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,16 @@ pub struct Pull {
 impl Pull {
     fn new(service: &Service) -> Result<Self, PlanError> {
         let name = service.image.clone().unwrap_or_default();
+        let policy = service.pull_policy.unwrap_or(PullPolicy::Missing);
+        let pull = Self::of(service, name, policy)?;
+        Ok(Self {
+            platform: service.platform.clone(),
+            ..pull
+        })
+    }
+
+    /// An image that a service needs, for the engine's own platform.
+    fn of(service: &Service, name: String, policy: PullPolicy) -> Result<Self, PlanError> {
         let reference = match Reference::parse(&name) {
             Ok(reference) => Some(reference),
             Err(ReferenceError::Id) => None,
@@ -52,13 +62,13 @@ impl Pull {
         };
         // Nothing can be pulled by an id.
         let policy = match reference {
-            Some(_) => service.pull_policy.unwrap_or(PullPolicy::Missing),
+            Some(_) => policy,
             None => PullPolicy::Never,
         };
         Ok(Self {
             name,
             reference,
-            platform: service.platform.clone(),
+            platform: None,
             policy,
             mirrors: Vec::new(),
         })
@@ -160,17 +170,51 @@ pub(super) fn plan_image(
             }
         }
     };
+    Ok(share(images, image))
+}
+
+/// The images that are mounted into a service: what another service builds under the reference, or
+/// the reference itself.
+pub(super) fn plan_mounted_images(
+    images: &mut Vec<PlannedImage>,
+    service: &Service,
+    services: &[&Service],
+    image_of: &BTreeMap<ServiceName, ImageIndex>,
+) -> Result<BTreeMap<String, ImageIndex>, PlanError> {
+    let mut mounted = BTreeMap::new();
+    for mount in &service.mounts {
+        let MountSource::Image(reference) = &mount.source else {
+            continue;
+        };
+        let built = services
+            .iter()
+            .filter(|other| other.build.is_some() && other.image.as_ref() == Some(reference))
+            .find_map(|other| image_of.get(&other.name).copied());
+        let index = match built {
+            Some(index) => index,
+            None => {
+                let pull = Pull::of(service, reference.clone(), PullPolicy::Missing)?;
+                share(images, PlannedImage::Reference(Box::new(pull)))
+            }
+        };
+        mounted.insert(reference.clone(), index);
+    }
+    Ok(mounted)
+}
+
+/// The index of an image, which is added unless it is there already.
+fn share(images: &mut Vec<PlannedImage>, image: PlannedImage) -> ImageIndex {
     for (index, known) in images.iter_mut().enumerate() {
         if let (PlannedImage::Reference(known), PlannedImage::Reference(pull)) = (known, &image)
             && known.same_name(pull)
             && known.platform == pull.platform
         {
             known.policy = known.policy.and(pull.policy);
-            return Ok(ImageIndex(index));
+            return ImageIndex(index);
         }
     }
     images.push(image);
-    Ok(ImageIndex(images.len() - 1))
+    ImageIndex(images.len() - 1)
 }
 
 fn is_built(image: &PlannedImage, build: &Build) -> bool {

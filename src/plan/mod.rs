@@ -13,6 +13,7 @@ mod names;
 pub mod readiness;
 mod steps;
 pub mod subnet;
+pub mod support;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +24,12 @@ use self::host::{Host, Placement, Unseen};
 pub use self::image::{PlannedImage, Pull};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
-use crate::config::model::{FoundPath, Mount, Project, Service};
+use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Service};
 use crate::engine::{NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
 use crate::image::Mirrors;
 use crate::image::reference::ReferenceError;
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
+use crate::options::{AddressPool, Cidr, Ipam};
 
 /// Everything that a run is going to do.
 #[derive(Debug, Clone)]
@@ -122,8 +124,9 @@ pub enum PlannedNetwork {
     Owned {
         /// What to create, without the subnet.
         spec: NetworkSpec,
-        /// Prefix length that has room for the planned endpoints.
-        prefix: u8,
+        /// Prefix length that has room for the planned endpoints; `None` when the file fixes the
+        /// addresses, or leaves them to another driver.
+        prefix: Option<u8>,
     },
     /// The engine's network of this name, used and never removed.
     External(String),
@@ -153,6 +156,8 @@ pub struct PlannedService {
     pub injection: Injection,
     /// Where its bind mounts come from, by their place among its mounts.
     pub binds: BTreeMap<usize, Placement>,
+    /// The images that are mounted into it, by reference.
+    pub mounted_images: BTreeMap<String, ImageIndex>,
 }
 
 /// Which suites take part.
@@ -252,6 +257,11 @@ impl Plan {
             let index = image::plan_image(&mut images, service, surroundings)?;
             image_of.insert(service.name.clone(), index);
         }
+        let mut mounted_images = BTreeMap::new();
+        for service in &services {
+            let mounted = image::plan_mounted_images(&mut images, service, &services, &image_of)?;
+            mounted_images.insert(service.name.clone(), mounted);
+        }
         let networks = plan_networks(project, &services, run, &labels);
         let volumes = plan_volumes(project, &services, run, &labels);
         let mut copies = Vec::new();
@@ -274,7 +284,8 @@ impl Plan {
                     binds,
                     injection: injection::plan_files(&mut copies, service, run, image),
                     container_name: resource_name(run, service.name.as_str()),
-                    networks: service.networks.keys().cloned().collect(),
+                    networks: networks_by_priority(service),
+                    mounted_images: mounted_images.remove(&service.name).unwrap_or_default(),
                     service: service.clone(),
                 };
                 (service.name.clone(), planned)
@@ -411,6 +422,17 @@ fn closure<'project>(
     seen
 }
 
+/// The networks of a service in the order of the reference: highest priority first, then by name.
+fn networks_by_priority(service: &Service) -> Vec<NetworkKey> {
+    let mut networks: Vec<(&NetworkKey, i64)> = service
+        .networks
+        .iter()
+        .map(|(key, attachment)| (key, attachment.priority))
+        .collect();
+    networks.sort_by_key(|(key, priority)| (std::cmp::Reverse(*priority), *key));
+    networks.into_iter().map(|(key, _)| key.clone()).collect()
+}
+
 fn plan_networks(
     project: &Project,
     services: &[&Service],
@@ -428,20 +450,59 @@ fn plan_networks(
             let planned = match network.external {
                 Some(name) => PlannedNetwork::External(name),
                 None => PlannedNetwork::Owned {
+                    prefix: chooses_subnet(&network).then(|| subnet::prefix_for(count)),
                     spec: NetworkSpec {
                         name: resource_name(run, key.as_str()),
                         labels: network.labels.into_iter().chain(labels.clone()).collect(),
                         driver: network.driver,
                         driver_opts: network.driver_opts,
+                        attachable: network.attachable,
                         internal: network.internal,
+                        enable_ipv4: network.enable_ipv4,
+                        enable_ipv6: network.enable_ipv6,
+                        ipam: with_ipv6(network.ipam, network.enable_ipv6, || {
+                            subnet::unique_local(run, key)
+                        }),
                         subnet: None,
                     },
-                    prefix: subnet::prefix_for(count),
                 },
             };
             (key.clone(), planned)
         })
         .collect()
+}
+
+/// The addresses that the file fixes, and a subnet of IPv6 where the file wants one and says not
+/// which.
+fn with_ipv6(mut ipam: Ipam, enabled: Option<bool>, subnet: impl FnOnce() -> Cidr) -> Ipam {
+    let fixes = ipam.pools.iter().any(|pool| pool.subnet.address.is_ipv6());
+    if enabled == Some(true) && !fixes && gives_addresses(&ipam) {
+        ipam.pools.push(AddressPool {
+            subnet: subnet(),
+            ip_range: None,
+            gateway: None,
+            aux_addresses: BTreeMap::new(),
+        });
+    }
+    ipam
+}
+
+/// Whether it is the engine's own driver that gives out addresses.
+fn gives_addresses(ipam: &Ipam) -> bool {
+    ipam.driver
+        .as_ref()
+        .is_none_or(|driver| driver == "default")
+}
+
+/// Whether the run chooses the network's subnet: not where the file fixes one, does not want one, or
+/// has another driver give out the addresses.
+fn chooses_subnet(network: &Network) -> bool {
+    let fixes = network
+        .ipam
+        .pools
+        .iter()
+        .any(|pool| pool.subnet.address.is_ipv4());
+    !fixes && gives_addresses(&network.ipam) && network.enable_ipv4 != Some(false)
 }
 
 fn plan_volumes(
@@ -454,7 +515,7 @@ fn plan_volumes(
         .iter()
         .flat_map(|service| &service.mounts)
         .filter_map(|mount| match &mount.source {
-            crate::config::model::MountSource::Volume(key) => Some(key),
+            MountSource::Volume(key) => Some(key),
             _ => None,
         })
         .collect();

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::config::model::{Healthcheck, ReadyProbe, Role, Service};
+use crate::config::model::{Healthcheck, Protocol, ReadyProbe, Role, Service};
 use crate::engine::ImageFacts;
 use crate::probe::{HealthcheckProbe, NetworkProbe, Probe};
 
@@ -199,9 +199,10 @@ fn listed_ports(service: &Service, image: &ImageFacts) -> (Vec<u16>, &'static st
     let mut ports: Vec<u16> = service
         .ports
         .iter()
-        .filter(|port| !port.udp)
-        .map(|port| port.target)
+        .map(|port| (port.target, port.protocol))
         .chain(service.expose.iter().copied())
+        .filter(|(_, protocol)| *protocol == Protocol::Tcp)
+        .map(|(port, _)| port)
         .collect();
     ports.sort_unstable();
     ports.dedup();

@@ -82,6 +82,9 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
     for planned in plan.services.values() {
         list.containers(planned);
     }
+    for planned in plan.services.values() {
+        list.peers(planned);
+    }
     // The waits come after all starts, since a start may need the wait of a service that is later
     // by name.
     for planned in plan.services.values() {
@@ -143,6 +146,9 @@ impl List<'_> {
             .find(&Action::ObtainImage(planned.image))
             .into_iter()
             .collect();
+        for index in planned.mounted_images.values() {
+            needs.extend(self.find(&Action::ObtainImage(*index)));
+        }
         if let Some(first) = planned.networks.first() {
             needs.extend(self.find(&Action::CreateNetwork(first.clone())));
         }
@@ -182,6 +188,20 @@ impl List<'_> {
             before_start.extend(self.find(&inject));
         }
         self.add(Action::StartContainer(name.clone()), cause, before_start);
+    }
+
+    /// Lets the creation of a container wait for those of the containers that it names.
+    fn peers(&mut self, planned: &PlannedService) {
+        let name = &planned.service.name;
+        let Some(create) = self.find(&Action::CreateContainer(name.clone())) else {
+            return;
+        };
+        for peer in planned.service.sharing.needed_for_create() {
+            if let Some(step) = self.find(&Action::CreateContainer(peer.clone())) {
+                let success = true;
+                self.steps[create.0].needs.push(Need { step, success });
+            }
+        }
     }
 
     fn waits(&mut self, planned: &PlannedService) {

@@ -6,11 +6,12 @@
 //! overlap answer. Subnets that overlap a route of the host are passed over: they would cut the
 //! user off from a LAN or VPN.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::names::hash;
 use crate::engine::Subnet;
 use crate::name::{NetworkKey, RunId};
+use crate::options::Cidr;
 
 /// The pool: 10.232.0.0/14 holds 16,384 networks of /28. It lies outside the engine's default pools
 /// (172.17.0.0/12 and 192.168.0.0/16), so that it takes nothing from others, and high in
@@ -60,12 +61,7 @@ impl Candidates {
         Self {
             pool,
             prefix,
-            start: hash(
-                run.as_u128()
-                    .to_be_bytes()
-                    .into_iter()
-                    .chain(key.as_str().bytes()),
-            ) % count,
+            start: hash_of(run, key) % count,
             tried: 0,
             count,
             avoid: avoid.to_vec(),
@@ -97,6 +93,25 @@ impl Iterator for Candidates {
         }
         None
     }
+}
+
+/// A subnet of IPv6 for the network `key` of `run`, out of the addresses that everybody may take (RFC
+/// 4193): forty bits of the run, sixteen of the network. Engines before 27 give out none by
+/// themselves, so that a network with IPv6 could not be created.
+#[must_use]
+pub fn unique_local(run: RunId, key: &NetworkKey) -> Cidr {
+    const PREFIX: u128 = 0xfd << 120;
+    let of_run = (run.as_u128() >> 88) << 80;
+    let of_network = u128::from(hash_of(run, key) & 0xffff) << 64;
+    Cidr {
+        address: Ipv6Addr::from(PREFIX | of_run | of_network).into(),
+        prefix: 64,
+    }
+}
+
+fn hash_of(run: RunId, key: &NetworkKey) -> u32 {
+    let run = run.as_u128().to_be_bytes().into_iter();
+    hash(run.chain(key.as_str().bytes()))
 }
 
 /// Subnets of the host's routing table in the form of Linux's `/proc/net/route`, the default route

@@ -12,11 +12,11 @@ pub const COMMAND: [&str; 3] = ["cat", "/proc/net/tcp", "/proc/net/tcp6"];
 const LISTEN: &str = "0A";
 
 /// Judges a probe by the tables: one of its ports is listened on, and not on the loopback address
-/// alone.
+/// alone, unless there is no other (`loopback_counts`).
 ///
 /// # Errors
 /// What was found instead, in words.
-pub fn judge(probe: &NetworkProbe, tables: &str) -> Result<(), String> {
+pub fn judge(probe: &NetworkProbe, tables: &str, loopback_counts: bool) -> Result<(), String> {
     let wanted: Vec<u16> = match probe {
         NetworkProbe::Tcp { ports } => ports.clone(),
         NetworkProbe::Http { port, .. } | NetworkProbe::Postgres { port } => vec![*port],
@@ -24,7 +24,7 @@ pub fn judge(probe: &NetworkProbe, tables: &str) -> Result<(), String> {
     let listeners: Vec<(bool, u16)> = tables.lines().filter_map(listener).collect();
     if listeners
         .iter()
-        .any(|(loopback, port)| !loopback && wanted.contains(port))
+        .any(|(loopback, port)| (loopback_counts || !loopback) && wanted.contains(port))
     {
         return Ok(());
     }
@@ -71,9 +71,16 @@ mod tests {
 
     #[test]
     fn listening_ports_are_told_from_loopback_and_from_nothing() {
-        assert_eq!(judge(&tcp(3000), TABLES), Ok(()));
-        assert_eq!(judge(&tcp(8080), TABLES), Ok(()));
-        assert!(judge(&tcp(5432), TABLES).is_err_and(|why| why.contains("loopback")));
-        assert!(judge(&tcp(54321), TABLES).is_err_and(|why| why.contains("nothing")));
+        let judge = |port: u16| judge(&tcp(port), TABLES, false);
+        assert_eq!(judge(3000), Ok(()));
+        assert_eq!(judge(8080), Ok(()));
+        assert!(judge(5432).is_err_and(|why| why.contains("loopback")));
+        assert!(judge(54321).is_err_and(|why| why.contains("nothing")));
+    }
+
+    #[test]
+    fn without_a_network_the_loopback_address_counts() {
+        assert_eq!(judge(&tcp(5432), TABLES, true), Ok(()));
+        assert!(judge(&tcp(54321), TABLES, true).is_err());
     }
 }

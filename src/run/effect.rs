@@ -213,6 +213,9 @@ pub struct ProbeTask {
     pub container: ContainerId,
     /// Its address, if it has one.
     pub address: Option<NetworkAddress>,
+    /// Whether it has no network but its loopback interface, so that listening there is all that can
+    /// be asked of it.
+    pub alone: bool,
     /// What has to pass.
     pub requirement: Requirement,
     /// When the container started, since the start of the run.

@@ -135,5 +135,5 @@ async fn look_inside(
         .await
         .map_err(|reached| reached.to_string())?
         .map_err(|error| error.to_string())?;
-    listening::judge(probe, &outcome.output_tail)
+    listening::judge(probe, &outcome.output_tail, task.alone)
 }

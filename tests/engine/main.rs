@@ -26,6 +26,7 @@ mod ordering;
 mod readiness;
 mod reports;
 mod scenario;
+mod sharing;
 mod signals;
 mod teardown;
 mod terminal;

@@ -1,12 +1,15 @@
 //! What a run does, told as a timeline.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use envrun::engine::Subnet;
 use envrun::engine::memory::{Behaviour, MemoryEngine};
+use envrun::engine::{Capabilities, Subnet};
+use envrun::event::Event;
 use envrun::exit_code::Signal;
 use envrun::outcome::SuiteResult;
 use envrun::plan::subnet::{Candidates, DEFAULT_POOL};
+use envrun::run::dispatcher::{Dispatcher, Settings};
+use envrun::run::effect::{Effect, Input};
 
 use super::support::{Behaviours, FAILING, PASSING, RUN, plan, run, suite};
 
@@ -280,6 +283,105 @@ async fn an_exhausted_pool_is_an_engine_failure_that_says_so() {
     assert_eq!(finished.outcome.exit_code().number(), 4);
     let failure = finished.outcome.failure.expect("a failure");
     insta::assert_snapshot!(failure.message, @"no free subnet for network `default` in pool `10.232.0.0/14` after 100 attempts, last answer: Pool overlaps with other one on this address space");
+}
+
+/// A service in the network of another, on a subnet that the file fixes.
+const SHARED: &str = "
+services:
+  proxy: { image: app, networks: [fixed] }
+  api:
+    image: app
+    network_mode: 'service:proxy'
+    x-envrun: { ready: { tcp: 3000 } }
+  unit: { image: app, depends_on: [api], networks: [fixed], x-envrun: { suite: true } }
+networks: { fixed: { internal: true, ipam: { config: [{ subnet: 10.9.0.0/24 }] } } }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_service_in_the_network_of_another_is_dialled_there() {
+    let mut behaviours = behaviours();
+    behaviours.insert("proxy", Behaviour::serves(3000, Duration::from_millis(100)));
+    insta::assert_snapshot!(timeline(behaviours, SHARED, &[]).await, @"
+     336 ms  proxy started
+     336 ms  proxy ready: nothing to probe: no healthcheck, no port
+     572 ms  api started
+     573 ms  api ready: tcp 3000
+     815 ms  unit started
+    1815 ms  unit Passed []
+    1815 ms  verdict: passed
+    1815 ms  teardown started
+    1921 ms  teardown finished: 4 removed, 0 left
+    1921 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subnet_of_the_file_that_is_taken_is_an_error_and_never_another_subnet() {
+    let engine = MemoryEngine::new(behaviours());
+    engine.occupy(Subnet {
+        base: [10, 9, 0, 128].into(),
+        prefix: 25,
+    });
+    let finished = run(&engine, plan(SHARED), &[]).await;
+    assert_eq!(finished.outcome.exit_code().number(), 4);
+    let failure = finished.outcome.failure.expect("a failure");
+    insta::assert_snapshot!(failure.message, @"the subnet that the file fixes for network `fixed` is not free: Pool overlaps with other one on this address space");
+    let creates = engine.calls();
+    let creates = creates.iter().filter(|verb| *verb == "create network");
+    assert_eq!(creates.count(), 1);
+}
+
+/// What a dispatcher does when an engine with this version of the API answers.
+fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
+    let settings = Settings {
+        subnet_pool: DEFAULT_POOL,
+        avoid_subnets: Vec::new(),
+        concurrent_starts: 4,
+        subnet_attempts: 100,
+    };
+    let mut dispatcher = Dispatcher::new(plan(compose), settings, SystemTime::UNIX_EPOCH);
+    let _ = dispatcher.handle(Duration::ZERO, Input::Begin);
+    let capabilities = Capabilities {
+        product: "old".to_owned(),
+        version: "1".to_owned(),
+        api,
+    };
+    let input = Input::EngineDescribed(capabilities);
+    let effects = dispatcher.handle(Duration::ZERO, input);
+    let told = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Report(Event::Warning { message }) => Some(format!("warning: {message}")),
+        Effect::Report(Event::RunAborted { failure }) => {
+            Some(format!("error: {}", failure.message))
+        }
+        Effect::Perform(..) => Some("work begins".to_owned()),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn what_the_engine_lacks_is_said_before_anything_is_created() {
+    let compose = "
+services:
+  unit:
+    image: app
+    annotations: { a: b }
+    networks: { default: { interface_name: eth7 } }
+    volumes: [{ type: image, source: app, target: /image }]
+    x-envrun: { suite: true }
+";
+    insta::assert_snapshot!(described(compose, (1, 41)).join("\n"), @"
+    warning: `annotations` of service `unit` needs API 1.43, and the engine speaks 1.41, so it has no effect
+    error: `volumes: /image: type: image` of service `unit` needs API 1.48, and the engine speaks 1.41; `networks: default: interface_name` of service `unit` needs API 1.49, and the engine speaks 1.41
+    ");
+    assert_eq!(described(compose, (1, 49)), ["work begins", "work begins"]);
+    let annotated =
+        "services: { unit: { image: app, annotations: { a: b }, x-envrun: { suite: true } } }";
+    insta::assert_snapshot!(described(annotated, (1, 42)).join("\n"), @"
+    warning: `annotations` of service `unit` needs API 1.43, and the engine speaks 1.42, so it has no effect
+    work begins
+    work begins
+    ");
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,26 @@ secrets: { password: { file: compose.yaml } }
 configs: { settings: { content: 'x=1' } }
 ";
 
+/// Containers that share namespaces and volumes, on a network whose subnet the file fixes.
+const SHARING: &str = "
+services:
+  proxy: { image: app, networks: [fixed] }
+  app:
+    image: app
+    network_mode: 'service:proxy'
+    ipc: 'service:store'
+    volumes_from: ['store:ro']
+    x-envrun: { ready: { tcp: 3000 } }
+  store: { image: volume, ipc: shareable, networks: [fixed] }
+  unit:
+    image: app
+    depends_on: [app]
+    links: [store]
+    networks: [fixed]
+    x-envrun: { suite: { junit: 'reports/*.xml' } }
+networks: { fixed: { ipam: { config: [{ subnet: 10.9.0.0/24 }] } } }
+";
+
 fn pipeline() -> Behaviours {
     Behaviours::from([
         ("db", Behaviour::serves(5432, Duration::from_millis(1400))),
@@ -96,10 +116,13 @@ fn cases() -> Vec<Case> {
     let mut failing = pipeline();
     failing.insert("unit", suite(FAILING, 1));
     let one = Behaviours::from([("unit", suite(PASSING, 0))]);
+    let mut sharing = one.clone();
+    sharing.insert("proxy", Behaviour::serves(3000, Duration::from_millis(50)));
     let interrupt = vec![(Duration::from_millis(400), Signal::Interrupt)];
     vec![
         ("one suite", ONE_SUITE, one, Vec::new()),
         ("pipeline", PIPELINE, pipeline(), Vec::new()),
+        ("sharing", SHARING, sharing, Vec::new()),
         ("dying database", PIPELINE, dying, Vec::new()),
         ("failing suite", PIPELINE, failing, Vec::new()),
         ("interrupted", PIPELINE, pipeline(), interrupt),

@@ -116,7 +116,10 @@ impl<'a> Context<'a> {
     pub(in crate::config) fn check_keys(&mut self, mapping: &Mapping, section: &Section) {
         for entry in &mapping.entries {
             let (key, owner) = (&entry.key, section.owner);
+            // What the file format adds is nothing that the user asked for.
+            let is_implied = entry.value.scalar().is_some_and(|scalar| scalar.implied);
             match section.policy(&key.text) {
+                Some(Policy::NoEffect(_) | Policy::Warned(_)) if is_implied => {}
                 Some(Policy::Honoured) => {}
                 Some(Policy::NoEffect(why)) => {
                     let message = format!("`{}` of {owner} has no effect", key.text);

@@ -1,21 +1,34 @@
 //! `environment:` of a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::yaml::Mapping;
 use super::context::Context;
 
-/// Reads the variables. One without a value is in no environment, and is left out.
-pub(super) fn read_environment(
-    context: &mut Context<'_>,
-    map: &Mapping,
-) -> BTreeMap<String, String> {
+/// The variables of a container.
+#[derive(Default)]
+pub(super) struct Environment {
+    pub(super) variables: BTreeMap<String, String>,
+    /// Names without any value, which take away what the image says.
+    pub(super) unset: BTreeSet<String>,
+}
+
+/// Reads them.
+pub(super) fn read_environment(context: &mut Context<'_>, map: &Mapping) -> Environment {
     let pairs = match map.get("environment") {
         Some(node) => context.pairs(node, "environment"),
         None => Vec::new(),
     };
-    pairs
-        .into_iter()
-        .filter_map(|pair| Some((pair.key, pair.value?)))
-        .collect()
+    let mut environment = Environment::default();
+    for pair in pairs {
+        match pair.value {
+            Some(value) => {
+                environment.variables.insert(pair.key, value);
+            }
+            None => {
+                environment.unset.insert(pair.key);
+            }
+        }
+    }
+    environment
 }

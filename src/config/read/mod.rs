@@ -12,9 +12,12 @@ mod image;
 pub(super) mod injected;
 pub(super) mod mounts;
 mod networks;
+mod options;
 mod ports;
+mod resources;
 mod scalar;
 mod service;
+mod sharing;
 
 use std::collections::BTreeSet;
 

@@ -5,13 +5,15 @@ use std::path::Path;
 
 use super::super::files::clean_path;
 use super::super::keys;
-use super::super::model::{FoundPath, Mount, MountSource};
+use super::super::model::{FoundPath, Mount, MountOptions, MountSource};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::yaml::{Mapping, Node, Value, shorten};
 use super::context::Context;
 use super::extension;
+use super::options::read_word;
 use crate::name::VolumeKey;
+use crate::options::Recursive;
 
 /// The mounts of a service, and where it says which are binds.
 #[derive(Default)]
@@ -30,20 +32,17 @@ pub(in crate::config) struct BindPlace {
 }
 
 /// Reads `volumes:`. A later mount on the same target replaces an earlier one and keeps its
-/// position; a mount of type `tmpfs` goes to `tmpfs`.
-pub(super) fn read_mounts(
-    context: &mut Context<'_>,
-    map: &Mapping,
-    tmpfs: &mut BTreeMap<String, String>,
-) -> Mounts {
-    let Some(node) = map.get("volumes") else {
-        return Mounts::default();
+/// position.
+pub(super) fn read_mounts(context: &mut Context<'_>, map: &Mapping) -> Mounts {
+    let listed = match map.get("volumes") {
+        Some(node) => context.list(node, "volumes"),
+        None => &[],
     };
     let mut found: Vec<(Mount, Place, Option<bool>)> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
-    for item in context.list(node, "volumes") {
+    for item in listed {
         let mount = match &item.value {
-            Value::Mapping(map) => read_long(context, map, &item.place, tmpfs),
+            Value::Mapping(map) => read_long(context, map, &item.place),
             _ => context
                 .filled_text(item, "volumes")
                 .and_then(|text| read_short(context, &text, &item.place)),
@@ -78,7 +77,32 @@ pub(super) fn read_mounts(
         }
         mounts.mounts.push(mount);
     }
+    mounts.mounts.extend(api_socket(context, map));
     mounts
+}
+
+/// `use_api_socket:`: the engine's socket at its usual place. What Compose hands over with it, the
+/// credentials of registries, stays here.
+fn api_socket(context: &mut Context<'_>, map: &Mapping) -> Option<Mount> {
+    const KEY: &str = "use_api_socket";
+    const SOCKET: &str = "/var/run/docker.sock";
+    let entry = map.entry(KEY)?;
+    if entry.value.is_null() || !context.boolean(&entry.value, KEY)? {
+        return None;
+    }
+    let message = "`use_api_socket` mounts the socket without your credentials for registries";
+    context.warn(&entry.key.place, message, None);
+    Some(Mount {
+        source: MountSource::Bind {
+            path: SOCKET.into(),
+            create: true,
+            copy: false,
+            found: FoundPath::default(),
+        },
+        target: SOCKET.to_owned(),
+        read_only: false,
+        options: MountOptions::default(),
+    })
 }
 
 /// Reads `tmpfs:`: targets, each with options after a colon.
@@ -159,17 +183,13 @@ fn read_short(context: &mut Context<'_>, text: &str, place: &Place) -> Option<Mo
         source,
         target: target.to_owned(),
         read_only,
+        options: MountOptions::default(),
     })
 }
 
 const KINDS: [&str; 6] = ["bind", "volume", "tmpfs", "npipe", "cluster", "image"];
 
-fn read_long(
-    context: &mut Context<'_>,
-    map: &Mapping,
-    place: &Place,
-    tmpfs: &mut BTreeMap<String, String>,
-) -> Option<Mount> {
+fn read_long(context: &mut Context<'_>, map: &Mapping, place: &Place) -> Option<Mount> {
     context.check_keys(map, &keys::MOUNT);
     let Some(kind_node) = map.get("type") else {
         context.error_help(
@@ -196,7 +216,7 @@ fn read_long(
     if !check_target(context, &target, &target_node.place) {
         return None;
     }
-    let create = read_details(context, map);
+    let (options, create) = read_details(context, map);
     let source = match (kind.as_str(), source) {
         ("bind", Some(path)) => MountSource::Bind {
             path: context.path(&path),
@@ -210,19 +230,22 @@ fn read_long(
         }
         ("volume", Some(name)) => MountSource::Volume(VolumeKey::new(name)),
         ("volume", None) => MountSource::Anonymous,
-        ("tmpfs", _) => {
-            let options = read_tmpfs_options(context, map);
-            tmpfs.insert(target, options);
+        ("tmpfs", _) => MountSource::Tmpfs,
+        ("image", Some(reference)) => MountSource::Image(reference),
+        ("image", None) => {
+            context.error(place, "a mount of type `image` has no `source`");
             return None;
         }
-        ("npipe" | "cluster" | "image", _) => {
+        ("npipe" | "cluster", _) => {
             let message = format!("mounts of type `{kind}` are not supported");
-            context.error(&kind_node.place, message);
+            let help = "named pipes are of Windows, cluster volumes of Swarm";
+            context.error_help(&kind_node.place, message, help);
             return None;
         }
         _ => {
-            let help = did_you_mean(&kind, KINDS)
-                .unwrap_or_else(|| "the types are `bind`, `volume` and `tmpfs`".to_owned());
+            let help = did_you_mean(&kind, KINDS).unwrap_or_else(|| {
+                "the types are `bind`, `volume`, `tmpfs` and `image`".to_owned()
+            });
             let message = format!("unknown type `{}` of a mount", shorten(&kind));
             context.error_help(&kind_node.place, message, help);
             return None;
@@ -232,53 +255,87 @@ fn read_long(
         source,
         target,
         read_only,
+        options,
     })
 }
 
-/// Checks `bind:` and `volume:`; true when a missing path is to be created.
-fn read_details(context: &mut Context<'_>, map: &Mapping) -> bool {
-    if let Some(volume) = map
-        .get("volume")
-        .and_then(|node| context.mapping(node, "volume"))
-    {
-        context.check_keys(volume, &keys::MOUNT_VOLUME);
-    }
-    let Some(bind) = map
-        .get("bind")
-        .and_then(|node| context.mapping(node, "bind"))
-    else {
-        return false;
+/// What is said under `bind:`, `volume:`, `tmpfs:` and `image:`, and whether a missing path is to be
+/// created.
+fn read_details(context: &mut Context<'_>, map: &Mapping) -> (MountOptions, bool) {
+    let mut options = MountOptions::default();
+    let mut create = false;
+    let text = |context: &mut Context<'_>, map: &Mapping, key: &str| {
+        map.get(key)
+            .and_then(|node| context.filled_text_or_null(node, key))
     };
-    context.check_keys(bind, &keys::MOUNT_BIND);
-    match bind.get("create_host_path") {
-        Some(node) => context.boolean(node, "create_host_path").unwrap_or(false),
-        None => false,
+    let flag = |context: &mut Context<'_>, map: &Mapping, key: &str| {
+        map.get(key)
+            .filter(|node| !node.is_null())
+            .and_then(|node| context.boolean(node, key))
+            .unwrap_or(false)
+    };
+    options.consistency = text(context, map, "consistency");
+    if let Some(bind) = details(context, map, "bind", &keys::MOUNT_BIND) {
+        create = flag(context, bind, "create_host_path");
+        options.propagation = read_word(context, bind, "propagation", &PROPAGATIONS);
+        options.recursive = read_recursive(context, bind);
+        options.selinux = read_word(context, bind, "selinux", &["z", "Z"]);
+        // The form of a mount that knows labels of SELinux knows none of the others.
+        let knows_labels = create && options.propagation.is_none() && options.recursive.is_none();
+        if let Some(entry) = bind.entry("selinux").filter(|_| options.selinux.is_some())
+            && !knows_labels
+        {
+            let message = "`selinux` has no effect on this mount";
+            let help = "the engine takes it only with `create_host_path: true`, and without `propagation` and `recursive`";
+            context.warn(&entry.key.place, message, Some(help));
+        }
     }
+    if let Some(volume) = details(context, map, "volume", &keys::MOUNT_VOLUME) {
+        options.no_copy = flag(context, volume, "nocopy");
+        options.subpath = text(context, volume, "subpath");
+        if let Some(node) = volume.get("labels") {
+            options.labels = context.labels(node, "labels");
+        }
+    }
+    if let Some(tmpfs) = details(context, map, "tmpfs", &keys::MOUNT_TMPFS) {
+        let size = tmpfs.get("size");
+        options.size = size.and_then(|node| context.bytes(node, "size"));
+        options.mode = tmpfs.get("mode").and_then(|node| read_mode(context, node));
+    }
+    if let Some(image) = details(context, map, "image", &keys::MOUNT_IMAGE) {
+        options.subpath = text(context, image, "subpath");
+    }
+    (options, create)
 }
 
-/// The options of a tmpfs in the syntax of `tmpfs:`.
-fn read_tmpfs_options(context: &mut Context<'_>, map: &Mapping) -> String {
-    let Some(tmpfs) = map
-        .get("tmpfs")
-        .and_then(|node| context.mapping(node, "tmpfs"))
-    else {
-        return String::new();
-    };
-    context.check_keys(tmpfs, &keys::MOUNT_TMPFS);
-    let mut options = Vec::new();
-    if let Some(size) = tmpfs
-        .get("size")
-        .and_then(|node| context.bytes(node, "size"))
-    {
-        options.push(format!("size={size}"));
+fn details<'n>(
+    context: &mut Context<'_>,
+    map: &'n Mapping,
+    key: &str,
+    section: &keys::Section,
+) -> Option<&'n Mapping> {
+    let found = context.mapping(map.get(key)?, key)?;
+    context.check_keys(found, section);
+    Some(found)
+}
+
+const PROPAGATIONS: [&str; 6] = [
+    "private", "rprivate", "shared", "rshared", "slave", "rslave",
+];
+
+fn read_recursive(context: &mut Context<'_>, bind: &Mapping) -> Option<Recursive> {
+    const ENABLED: &str = "enabled";
+    let words = [ENABLED, "disabled", "writable", "readonly"];
+    match read_word(context, bind, "recursive", &words)?.as_str() {
+        "disabled" => Some(Recursive::Disabled),
+        "writable" => Some(Recursive::Writable),
+        "readonly" => Some(Recursive::ReadOnly),
+        _ => None,
     }
-    if let Some(mode) = tmpfs.get("mode").and_then(|node| read_mode(context, node)) {
-        options.push(format!("mode={mode:o}"));
-    }
-    options.join(",")
 }
 
 /// A file mode: `0755` and `0o755` are base 8 already, by the rules of YAML numbers.
-fn read_mode(context: &mut Context<'_>, node: &Node) -> Option<u64> {
-    context.integer(node, "mode", 0..=0o7777)
+fn read_mode(context: &mut Context<'_>, node: &Node) -> Option<u32> {
+    let mode = context.integer(node, "mode", 0..=0o7777)?;
+    u32::try_from(mode).ok()
 }

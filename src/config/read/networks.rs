@@ -1,36 +1,49 @@
 //! Networks and volumes: of the project, and how a service is attached to networks.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use super::super::diagnostic::Problem;
 use super::super::keys::{self, Section};
-use super::super::model::{Attachment, Network, Volume};
-use super::super::yaml::{Entry, Mapping, Node, Value};
+use super::super::model::{Attachment, EndpointOptions, Ipam, Network, Volume};
+use super::super::source::Place;
+use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 use super::context::Context;
 use super::{check_name, is_set};
 use crate::name::{NetworkKey, VolumeKey};
+use crate::options::{AddressPool, Cidr};
 
-/// Reads `networks:` of a service.
-pub(super) fn read_attachments(
-    context: &mut Context<'_>,
-    map: &Mapping,
-) -> BTreeMap<NetworkKey, Attachment> {
-    let Some(node) = map.get("networks") else {
-        return BTreeMap::new();
-    };
-    let Some(mapping) = context.mapping(node, "networks") else {
-        return BTreeMap::new();
-    };
-    let entries = mapping.entries.iter();
-    entries
-        .map(|entry| {
-            let key = NetworkKey::from(entry.key.text.as_str());
-            (key, read_attachment(context, entry))
-        })
-        .collect()
+/// The networks of a service.
+#[derive(Default)]
+pub(super) struct Attachments {
+    pub(super) networks: BTreeMap<NetworkKey, Attachment>,
+    /// Addresses that it asks for.
+    pub(super) addresses: Vec<(NetworkKey, IpAddr, Place)>,
 }
 
-fn read_attachment(context: &mut Context<'_>, entry: &Entry) -> Attachment {
+/// Reads `networks:` of a service.
+pub(super) fn read_attachments(context: &mut Context<'_>, map: &Mapping) -> Attachments {
+    let mut attachments = Attachments::default();
+    let Some(node) = map.get("networks") else {
+        return attachments;
+    };
+    let Some(mapping) = context.mapping(node, "networks") else {
+        return attachments;
+    };
+    for entry in &mapping.entries {
+        let attachment = read_attachment(context, entry, &mut attachments.addresses);
+        let key = NetworkKey::from(entry.key.text.as_str());
+        attachments.networks.insert(key, attachment);
+    }
+    attachments
+}
+
+fn read_attachment(
+    context: &mut Context<'_>,
+    entry: &Entry,
+    addresses: &mut Vec<(NetworkKey, IpAddr, Place)>,
+) -> Attachment {
     let mut attachment = Attachment::default();
     let Some(map) = context.mapping(&entry.value, &entry.key.text) else {
         return attachment;
@@ -39,7 +52,129 @@ fn read_attachment(context: &mut Context<'_>, entry: &Entry) -> Attachment {
     if let Some(node) = map.get("aliases") {
         attachment.aliases = context.texts(node, "aliases").into_iter().collect();
     }
+    let mut number = |key: &str| {
+        map.get(key)
+            .and_then(|node| context.signed(node, key, i64::MIN..=i64::MAX))
+            .unwrap_or(0)
+    };
+    attachment.priority = number("priority");
+    let gw_priority = number("gw_priority");
+    let mut text = |key: &str| {
+        map.get(key)
+            .and_then(|node| context.filled_text_or_null(node, key))
+    };
+    let interface_name = text("interface_name");
+    let mac_address = text("mac_address");
+    let ipv4_address: Option<Ipv4Addr> = read_parsed(context, map, "ipv4_address");
+    let ipv6_address: Option<Ipv6Addr> = read_parsed(context, map, "ipv6_address");
+    let asked = [
+        ("ipv4_address", ipv4_address.map(IpAddr::from)),
+        ("ipv6_address", ipv6_address.map(IpAddr::from)),
+    ];
+    for (key, address) in asked {
+        if let (Some(node), Some(address)) = (map.get(key), address) {
+            let network = NetworkKey::new(entry.key.text.clone());
+            addresses.push((network, address, node.place.clone()));
+        }
+    }
+    let mut link_local_ips = Vec::new();
+    if let Some(node) = map.get("link_local_ips") {
+        for item in context.list(node, "link_local_ips") {
+            link_local_ips.extend(parsed::<IpAddr>(context, item, "link_local_ips"));
+        }
+    }
+    attachment.options = EndpointOptions {
+        driver_opts: match map.get("driver_opts") {
+            Some(node) => read_driver_opts(context, node),
+            None => BTreeMap::new(),
+        },
+        gw_priority,
+        interface_name,
+        ipv4_address,
+        ipv6_address,
+        link_local_ips,
+        mac_address,
+    };
     attachment
+}
+
+/// A text of a mapping that is an address, or a prefix of addresses.
+fn read_parsed<T: FromStr>(context: &mut Context<'_>, map: &Mapping, key: &str) -> Option<T> {
+    let node = map.get(key).filter(|node| !node.is_null())?;
+    parsed(context, node, key)
+}
+
+fn parsed<T: FromStr>(context: &mut Context<'_>, node: &Node, key: &str) -> Option<T> {
+    let text = context.filled_text(node, key)?;
+    let value = text.parse().ok();
+    if value.is_none() {
+        let message = format!("`{key}` cannot be `{}`", shorten(&text));
+        let help = match key {
+            "subnet" | "ip_range" => "write an address and the length of its prefix: `10.1.0.0/24`",
+            "ipv4_address" => "write an address of IPv4, such as `10.1.0.5`",
+            "ipv6_address" => "write an address of IPv6, such as `fd00::5`",
+            _ => "write an address",
+        };
+        context.error_help(&node.place, message, help);
+    }
+    value
+}
+
+/// `ipam:` of a network.
+fn read_ipam(context: &mut Context<'_>, map: &Mapping) -> Ipam {
+    let mut ipam = Ipam::default();
+    let Some(map) = map
+        .get("ipam")
+        .and_then(|node| context.mapping(node, "ipam"))
+    else {
+        return ipam;
+    };
+    context.check_keys(map, &keys::IPAM);
+    ipam.driver = map
+        .get("driver")
+        .and_then(|node| context.filled_text_or_null(node, "driver"));
+    if let Some(node) = map.get("options") {
+        ipam.options = read_driver_opts(context, node);
+    }
+    let Some(node) = map.get("config") else {
+        return ipam;
+    };
+    for item in context.list(node, "config") {
+        if let Some(map) = context.mapping(item, "config") {
+            ipam.pools.extend(read_pool(context, map, &item.place));
+        }
+    }
+    ipam
+}
+
+fn read_pool(context: &mut Context<'_>, map: &Mapping, place: &Place) -> Option<AddressPool> {
+    context.check_keys(map, &keys::IPAM_POOL);
+    if map.entries.is_empty() {
+        return None;
+    }
+    if map.get("subnet").is_none_or(Node::is_null) {
+        let help = "without it, the engine refuses the rest";
+        context.error_help(place, "an entry of `ipam.config` has no `subnet`", help);
+        return None;
+    }
+    let subnet: Option<Cidr> = read_parsed(context, map, "subnet");
+    let ip_range = read_parsed(context, map, "ip_range");
+    let gateway = read_parsed(context, map, "gateway");
+    let mut aux_addresses = BTreeMap::new();
+    if let Some(node) = map.get("aux_addresses")
+        && let Some(map) = context.mapping(node, "aux_addresses")
+    {
+        for entry in &map.entries {
+            let address: Option<IpAddr> = parsed(context, &entry.value, "aux_addresses");
+            aux_addresses.extend(address.map(|address| (entry.key.text.clone(), address)));
+        }
+    }
+    Some(AddressPool {
+        subnet: subnet?,
+        ip_range,
+        gateway,
+        aux_addresses,
+    })
 }
 
 /// What networks and volumes have in common.
@@ -64,10 +199,17 @@ pub(in crate::config) fn read_networks(
     };
     for entry in &mapping.entries {
         let common = read_common(context, entry, &keys::NETWORK);
-        let internal = match entry.value.mapping().and_then(|map| map.get("internal")) {
-            Some(node) => context.boolean(node, "internal").unwrap_or(false),
-            None => false,
+        let map = entry.value.mapping();
+        let mut boolean = |key: &str| {
+            map.and_then(|map| map.get(key))
+                .filter(|node| !node.is_null())
+                .and_then(|node| context.boolean(node, key))
         };
+        let attachable = boolean("attachable").unwrap_or(false);
+        let internal = boolean("internal").unwrap_or(false);
+        let enable_ipv4 = boolean("enable_ipv4");
+        let enable_ipv6 = boolean("enable_ipv6");
+        let ipam = map.map(|map| read_ipam(context, map)).unwrap_or_default();
         let Common {
             driver,
             driver_opts,
@@ -77,7 +219,11 @@ pub(in crate::config) fn read_networks(
         let network = Network {
             driver,
             driver_opts,
+            attachable,
             internal,
+            enable_ipv4,
+            enable_ipv6,
+            ipam,
             labels,
             external,
         };
@@ -147,10 +293,7 @@ fn read_common(context: &mut Context<'_>, entry: &Entry, section: &Section) -> C
     }
 }
 
-fn read_driver_opts(
-    context: &mut Context<'_>,
-    node: &super::super::yaml::Node,
-) -> BTreeMap<String, String> {
+fn read_driver_opts(context: &mut Context<'_>, node: &Node) -> BTreeMap<String, String> {
     let mut options = BTreeMap::new();
     if let Some(map) = context.mapping(node, "driver_opts") {
         for entry in &map.entries {
@@ -201,7 +344,16 @@ fn read_external(
         }
         return None;
     }
-    let refused = ["driver", "driver_opts", "internal", "labels", "ipam"];
+    let refused = [
+        "attachable",
+        "driver",
+        "driver_opts",
+        "enable_ipv4",
+        "enable_ipv6",
+        "internal",
+        "labels",
+        "ipam",
+    ];
     for other in &map.entries {
         if refused.contains(&other.key.text.as_str()) && is_set(&other.value) {
             let message = format!(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use super::super::keys;
-use super::super::model::PublishedPort;
+use super::super::model::{Protocol, PublishedPort};
 use super::super::source::Place;
 use super::super::yaml::{Mapping, Node, Value, shorten};
 use super::context::Context;
@@ -41,13 +41,13 @@ pub(super) fn read_ports(context: &mut Context<'_>, map: &Mapping) -> Vec<Publis
     let mut seen = HashSet::new();
     ports.retain(|port| {
         let published = port.published.clone();
-        seen.insert((port.target, published, port.host_ip.clone(), port.udp))
+        seen.insert((port.target, published, port.host_ip.clone(), port.protocol))
     });
     ports
 }
 
 /// Reads `expose:` in file order; ranges are expanded.
-pub(super) fn read_expose(context: &mut Context<'_>, map: &Mapping) -> Vec<u16> {
+pub(super) fn read_expose(context: &mut Context<'_>, map: &Mapping) -> Vec<(u16, Protocol)> {
     let Some(node) = map.get("expose") else {
         return Vec::new();
     };
@@ -58,26 +58,14 @@ pub(super) fn read_expose(context: &mut Context<'_>, map: &Mapping) -> Vec<u16> 
             continue;
         };
         let (range, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
-        match (parse_range(range), protocol) {
-            (Ok(range), "tcp") => {
+        match (parse_range(range), parse_protocol(protocol)) {
+            (Ok(range), Ok(protocol)) => {
                 if context.take_ports(range.len(), &item.place) {
-                    exposed.extend(range.filter(|port| seen.insert(*port)));
+                    let ports = range.map(|port| (port, protocol));
+                    exposed.extend(ports.filter(|port| seen.insert(*port)));
                 }
             }
-            (Ok(_), "udp" | "sctp") => {
-                let message = format!("`{protocol}` of `expose` has no effect");
-                context.warn(
-                    &item.place,
-                    message,
-                    Some("every port of a network is reachable"),
-                );
-            }
-            (Ok(_), _) => {
-                context.error(
-                    &item.place,
-                    format!("unknown protocol `{}`", shorten(protocol)),
-                );
-            }
+            (Ok(_), Err(why)) => context.error(&item.place, why),
             (Err(why), _) => {
                 context.error(
                     &item.place,
@@ -94,7 +82,7 @@ struct Short {
     host_ip: Option<String>,
     published: Option<(String, RangeInclusive<u16>)>,
     target: RangeInclusive<u16>,
-    udp: bool,
+    protocol: Protocol,
 }
 
 impl Short {
@@ -107,7 +95,7 @@ impl Short {
             host_ip,
             published,
             target,
-            udp,
+            protocol,
         } = self;
         let first = *target.start();
         let is_paired = target.len() > 1;
@@ -125,7 +113,7 @@ impl Short {
                 target: port,
                 published,
                 host_ip: host_ip.clone(),
-                udp,
+                protocol,
             }
         })
     }
@@ -136,7 +124,7 @@ fn short_form(text: &str) -> Result<Short, String> {
         Some((address, protocol)) => (address, protocol),
         None => (text, "tcp"),
     };
-    let udp = parse_protocol(protocol)?;
+    let protocol = parse_protocol(protocol)?;
     let (rest, target) = match address.rsplit_once(':') {
         Some((rest, target)) => (Some(rest), target),
         None => (None, address),
@@ -175,7 +163,7 @@ fn short_form(text: &str) -> Result<Short, String> {
         host_ip,
         published,
         target,
-        udp,
+        protocol,
     })
 }
 
@@ -190,11 +178,11 @@ fn parse_address(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_protocol(text: &str) -> Result<bool, String> {
+fn parse_protocol(text: &str) -> Result<Protocol, String> {
     match text.to_ascii_lowercase().as_str() {
-        "tcp" => Ok(false),
-        "udp" => Ok(true),
-        "sctp" => Err("protocol `sctp` is not supported yet".to_owned()),
+        "tcp" => Ok(Protocol::Tcp),
+        "udp" => Ok(Protocol::Udp),
+        "sctp" => Ok(Protocol::Sctp),
         _ => Err(format!("unknown protocol `{}`", shorten(text))),
     }
 }
@@ -247,25 +235,25 @@ fn read_long(context: &mut Context<'_>, map: &Mapping, place: &Place) -> Option<
         Some(node) => read_host_ip(context, node),
         None => None,
     };
-    let udp = match map.get("protocol") {
+    let protocol = match map.get("protocol") {
         Some(node) => {
             let text = context.filled_text(node, "protocol")?;
             match parse_protocol(&text) {
-                Ok(udp) => udp,
+                Ok(protocol) => protocol,
                 Err(why) => {
                     context.error(&node.place, why);
                     return None;
                 }
             }
         }
-        None => false,
+        None => Protocol::default(),
     };
     let target = target?;
     context.take_ports(1, place).then_some(PublishedPort {
         target,
         published,
         host_ip,
-        udp,
+        protocol,
     })
 }
 

@@ -77,6 +77,15 @@ impl Context<'_> {
         Some(text)
     }
 
+    /// Text that may be absent as null, but not empty.
+    pub(super) fn filled_text_or_null(&mut self, node: &Node, what: &str) -> Option<String> {
+        if node.is_null() {
+            None
+        } else {
+            self.filled_text(node, what)
+        }
+    }
+
     /// Any scalar, as the text that Compose hands on; null is none.
     pub(super) fn printed(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.value {
@@ -149,6 +158,49 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    /// A whole number that may be negative, plain or quoted; null is none.
+    pub(super) fn signed(
+        &mut self,
+        node: &Node,
+        what: &str,
+        range: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        if node.is_null() {
+            return None;
+        }
+        let number = match &node.value {
+            Value::Scalar(scalar) => whole(scalar),
+            _ => None,
+        };
+        let value = number.and_then(|number| i64::try_from(number).ok());
+        let value = value.filter(|value| range.contains(value));
+        if value.is_none() {
+            let wanted = match (*range.start(), *range.end()) {
+                (i64::MIN, i64::MAX) => "a whole number".to_owned(),
+                (start, i64::MAX) => format!("a whole number from {start} on"),
+                (start, end) => format!("a whole number from {start} to {end}"),
+            };
+            self.expected(node, what, &wanted);
+        }
+        value
+    }
+
+    /// A number with a fraction, plain or quoted, not negative; null is none.
+    pub(super) fn fraction(&mut self, node: &Node, what: &str) -> Option<f64> {
+        if node.is_null() {
+            return None;
+        }
+        let number = match &node.value {
+            Value::Scalar(scalar) => scalar.text.parse::<f64>().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| number.is_finite() && *number >= 0.0);
+        if number.is_none() {
+            self.expected(node, what, "a number such as `0.5`");
+        }
+        number
     }
 
     /// A port number.

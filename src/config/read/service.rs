@@ -1,10 +1,11 @@
 //! One service: the keys that need no file of their own, and the hand-over to the other readers.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::super::diagnostic::Problem;
 use super::super::keys;
-use super::super::model::{Condition, ContainerOptions, Dependency, Role, Service};
+use super::super::model::{Condition, Dependency, Role, Service};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::words;
@@ -13,8 +14,10 @@ use super::context::Context;
 use super::injected::FileUse;
 use super::mounts::BindPlace;
 use super::networks::read_attachments;
-use super::{build, environment, extension, health, image, injected, mounts, ports};
-use crate::name::ServiceName;
+use super::{
+    build, environment, extension, health, image, injected, mounts, options, ports, sharing,
+};
+use crate::name::{NetworkKey, ServiceName};
 
 /// A service with the places that cross checks point at. Its role is not decided yet.
 pub(in crate::config) struct ReadService {
@@ -29,6 +32,8 @@ pub(in crate::config) struct ReadService {
 /// Where a service says what it needs from the rest of the project.
 pub(in crate::config) struct Places {
     pub(in crate::config) binds: Vec<BindPlace>,
+    pub(in crate::config) addresses: Vec<(NetworkKey, IpAddr, Place)>,
+    pub(in crate::config) sharing: Vec<(ServiceName, Place)>,
     pub(in crate::config) ready_healthcheck: Option<Place>,
     pub(in crate::config) healthcheck: Option<Place>,
 }
@@ -45,10 +50,11 @@ pub(super) fn read_service(
         _ => context.mapping(&entry.value, name.as_str())?,
     };
     context.check_keys(map, &keys::SERVICE);
-    let mut options = read_options(context, map);
-    let volumes = mounts::read_mounts(context, map, &mut options.tmpfs);
-    let networks = read_attachments(context, map);
+    let options = options::read_options(context, map);
+    let volumes = mounts::read_mounts(context, map);
+    let attachments = read_attachments(context, map);
     let depends_on = read_depends_on(context, map);
+    let shared = sharing::read_sharing(context, map);
     let extension = extension::read_service_extension(context, map);
     let mut text = |key: &str| {
         map.get(key)
@@ -60,6 +66,7 @@ pub(super) fn read_service(
     let hostname = text("hostname");
     let container_name = text("container_name");
     image::check_reference(context, map, image_name.as_deref());
+    let environment = environment::read_environment(context, map);
 
     let service = Service {
         name: name.clone(),
@@ -72,8 +79,9 @@ pub(super) fn read_service(
             .and_then(|node| build::read_build(context, node)),
         command: read_words(context, map, "command"),
         entrypoint: read_words(context, map, "entrypoint"),
-        environment: environment::read_environment(context, map),
-        networks,
+        environment: environment.variables,
+        unset_environment: environment.unset,
+        networks: attachments.networks,
         mounts: volumes.mounts,
         injected: Vec::new(),
         depends_on,
@@ -92,6 +100,7 @@ pub(super) fn read_service(
             .unwrap_or_default(),
         ready: extension.ready,
         suite: extension.suite,
+        sharing: shared.sharing,
         options,
     };
     if map.get("image").is_none_or(Node::is_null) && map.get("build").is_none_or(Node::is_null) {
@@ -100,6 +109,8 @@ pub(super) fn read_service(
     }
     let places = Places {
         binds: volumes.binds,
+        addresses: attachments.addresses,
+        sharing: shared.places,
         ready_healthcheck: extension.ready_healthcheck,
         healthcheck: map
             .entry("healthcheck")
@@ -111,55 +122,6 @@ pub(super) fn read_service(
         uses: injected::read_uses(context, map),
         copy_binds: extension.copy_binds,
     })
-}
-
-impl Context<'_> {
-    /// Text that may be absent as null, but not empty.
-    fn filled_text_or_null(&mut self, node: &Node, what: &str) -> Option<String> {
-        if node.is_null() {
-            None
-        } else {
-            self.filled_text(node, what)
-        }
-    }
-}
-
-fn read_options(context: &mut Context<'_>, map: &Mapping) -> ContainerOptions {
-    let mut boolean = |key: &str| {
-        map.get(key)
-            .filter(|node| !node.is_null())
-            .and_then(|node| context.boolean(node, key))
-    };
-    let init = boolean("init");
-    let privileged = boolean("privileged").unwrap_or(false);
-    let read_only = boolean("read_only").unwrap_or(false);
-    let tty = boolean("tty").unwrap_or(false);
-    let mut texts = |key: &str| {
-        map.get(key)
-            .map(|node| context.distinct_texts(node, key))
-            .unwrap_or_default()
-    };
-    let cap_add = texts("cap_add");
-    let cap_drop = texts("cap_drop");
-    let mut bytes = |key: &str| map.get(key).and_then(|node| context.bytes(node, key));
-    let shm_size = bytes("shm_size");
-    let mem_limit = bytes("mem_limit").filter(|limit| *limit > 0);
-    let stop_signal = map
-        .get("stop_signal")
-        .and_then(|node| context.filled_text_or_null(node, "stop_signal"));
-    ContainerOptions {
-        init,
-        privileged,
-        read_only,
-        tty,
-        stop_signal,
-        cap_add,
-        cap_drop,
-        shm_size,
-        mem_limit,
-        extra_hosts: read_extra_hosts(context, map),
-        tmpfs: mounts::read_tmpfs(context, map),
-    }
 }
 
 /// `command:` and `entrypoint:`: a list as it is, a text split into words, null as absent.
@@ -197,50 +159,6 @@ fn warn_operator(context: &mut Context<'_>, node: &Node, key: &str, lost: &str) 
     let message = format!("no shell runs `{key}`, so `{}` is dropped", shorten(lost));
     let help = format!("as Compose does; for a shell, write `{key}: [\"sh\", \"-c\", \"…\"]`");
     context.warn(&node.place, message, Some(&help));
-}
-
-/// `extra_hosts:` as `name:address`, in file order.
-fn read_extra_hosts(context: &mut Context<'_>, map: &Mapping) -> Vec<String> {
-    const KEY: &str = "extra_hosts";
-    let Some(node) = map.get(KEY) else {
-        return Vec::new();
-    };
-    let mut hosts: Vec<String> = Vec::new();
-    let mut add = |name: &str, address: &str| {
-        let address = address.trim();
-        let bare = address
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        hosts.push(format!("{}:{}", name.trim(), bare.unwrap_or(address)));
-    };
-    match &node.value {
-        Value::Mapping(mapping) => {
-            for entry in &mapping.entries {
-                for (address, _) in context.text_or_list(&entry.value, KEY) {
-                    add(&entry.key.text, &address);
-                }
-            }
-        }
-        _ => {
-            for item in context.list(node, KEY) {
-                let Some(text) = context.filled_text(item, KEY) else {
-                    continue;
-                };
-                match text.split_once('=').or_else(|| text.split_once(':')) {
-                    Some((name, address)) if !name.is_empty() && !address.is_empty() => {
-                        add(name, address);
-                    }
-                    _ => {
-                        let message = format!("`{}` is not `name:address`", shorten(&text));
-                        context.error(&item.place, message);
-                    }
-                }
-            }
-        }
-    }
-    let mut seen = std::collections::HashSet::new();
-    hosts.retain(|host| seen.insert(host.clone()));
-    hosts
 }
 
 /// `depends_on:`.

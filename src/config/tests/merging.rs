@@ -87,8 +87,10 @@ networks: { back: { labels: [x=y] } }
       port 82/tcp from * 82
       label a=1
       label b=2
-      options ContainerOptions { init: None, privileged: false, read_only: false, tty: false, stop_signal: None, cap_add: ["ONE", "TWO"], cap_drop: [], shm_size: None, mem_limit: None, extra_hosts: ["a:1.1.1.1", "b:2.2.2.2"], tmpfs: {"/run": "", "/tmp": ""} }
-    network back { driver: None, driver_opts: {}, internal: true, labels: {"x": "y"}, external: None }
+      option cap_add: ["CAP_ONE", "CAP_TWO"]
+      option extra_hosts: ["a:1.1.1.1", "b:2.2.2.2"]
+      option tmpfs: {"/run": "", "/tmp": ""}
+    network back { driver: None, driver_opts: {}, attachable: false, internal: true, enable_ipv4: None, enable_ipv6: None, ipam: Ipam { driver: None, options: {}, pools: [] }, labels: {"x": "y"}, external: None }
     network default
     network front
     volume data

@@ -5,8 +5,10 @@ mod hostile;
 mod images;
 mod injected;
 mod merging;
+mod options;
 mod problems;
 mod projects;
+mod sharing;
 mod values;
 
 use std::collections::BTreeMap;
@@ -141,6 +143,10 @@ fn describe_service(service: &Service, out: &mut String) {
     let texts = [
         ("image", &service.image),
         ("working_dir", &service.working_dir),
+        (
+            "platform",
+            &service.platform.as_ref().map(ToString::to_string),
+        ),
         ("user", &service.user),
         ("hostname", &service.hostname),
         ("container_name", &service.container_name),
@@ -164,10 +170,18 @@ fn describe_service(service: &Service, out: &mut String) {
     for (name, value) in &service.environment {
         line("env", format!("{name}={value}"));
     }
+    for name in &service.unset_environment {
+        line("env", format!("{name} unset"));
+    }
     for (key, attachment) in &service.networks {
         line(
             "on",
-            format!("{key} {:?}", attachment.aliases).replace(" {}", ""),
+            format!(
+                "{key} {:?} {}",
+                attachment.aliases,
+                differing(&attachment.options).join(", ")
+            )
+            .replace(" {}", ""),
         );
     }
     for mount in &service.mounts {
@@ -191,8 +205,13 @@ fn describe_service(service: &Service, out: &mut String) {
     for port in &service.ports {
         line("port", describe_port(port));
     }
+    for shared in differing(&service.sharing) {
+        line("shares", shared);
+    }
     if !service.expose.is_empty() {
-        line("expose", format!("{:?}", service.expose));
+        let expose = service.expose.iter();
+        let expose: Vec<String> = expose.map(|(port, of)| format!("{port}/{of}")).collect();
+        line("expose", expose.join(" "));
     }
     for (name, value) in &service.labels {
         line("label", format!("{name}={value}"));
@@ -210,9 +229,46 @@ fn describe_service(service: &Service, out: &mut String) {
             format!("junit {:?} timeout {:?}", suite.junit, suite.timeout),
         );
     }
-    if service.options != Default::default() {
-        line("options", format!("{:?}", service.options));
+    let mut options = service.options.clone();
+    let resources = std::mem::take(&mut options.resources);
+    for option in differing(&options).into_iter().chain(differing(&resources)) {
+        line("option", option);
     }
+}
+
+/// The fields that are not as they are by default.
+fn differing<T: Default + std::fmt::Debug>(value: &T) -> Vec<String> {
+    let fields = |value: &T| {
+        let shown = format!("{value:#?}");
+        let mut fields: Vec<String> = Vec::new();
+        for line in shown.lines() {
+            // A field begins with exactly one level of indentation; what is deeper belongs to it.
+            match (line.strip_prefix("    "), fields.last_mut()) {
+                (Some(rest), Some(field)) if rest.starts_with([' ', '}', ']', ')']) => {
+                    field.push_str(rest.trim());
+                    field.push(' ');
+                }
+                (Some(rest), _) => fields.push(format!("{rest} ")),
+                (None, _) => {}
+            }
+        }
+        fields
+    };
+    let usual = fields(&T::default());
+    let mut fields = fields(value);
+    fields.retain(|field| !usual.contains(field));
+    let tidy = |field: String| {
+        let field = field.trim_end_matches([',', ' ']);
+        let field = field
+            .replace("[ ", "[")
+            .replace("( ", "(")
+            .replace("{ ", "{");
+        field
+            .replace(", ]", "]")
+            .replace(", )", ")")
+            .replace(", }", "}")
+    };
+    fields.into_iter().map(tidy).collect()
 }
 
 fn describe_mount(mount: &Mount) -> String {
@@ -227,22 +283,28 @@ fn describe_mount(mount: &Mount) -> String {
         } => path.display().to_string(),
         MountSource::Volume(key) => format!("volume {key}"),
         MountSource::Anonymous => "anonymous".to_owned(),
+        MountSource::Tmpfs => "tmpfs".to_owned(),
+        MountSource::Image(reference) => format!("image {reference}"),
     };
     format!(
-        "{source} at {}{}{}",
+        "{source} at {}{}{}{}",
         mount.target,
         match mount.source {
             MountSource::Bind { copy: true, .. } => " as a copy",
             _ => "",
         },
-        if mount.read_only { " read-only" } else { "" }
+        if mount.read_only { " read-only" } else { "" },
+        differing(&mount.options)
+            .into_iter()
+            .map(|option| format!(", {option}"))
+            .collect::<String>()
     )
 }
 
 fn describe_port(port: &PublishedPort) -> String {
-    let protocol = if port.udp { "udp" } else { "tcp" };
     let published = port.published.as_deref().unwrap_or("-");
     let host_ip = port.host_ip.as_deref().unwrap_or("*");
+    let protocol = port.protocol;
     format!("{}/{protocol} from {host_ip} {published}", port.target)
 }
 

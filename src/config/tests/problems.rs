@@ -354,15 +354,6 @@ networks:
      3 │ services:
        ╰────
 
-      × `network_mode` of a service is not supported
-       ╭─[compose.yaml:4:43]
-     3 │ services:
-     4 │   a: { image: i, extends: { service: b }, network_mode: host }
-       ·                                           ────────────
-     5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
-       ╰────
-      help: without it the service would be reachable from other places than the file says
-
       × `dockerfile_inline` of `build` is not supported
        ╭─[compose.yaml:5:17]
      4 │   a: { image: i, extends: { service: b }, network_mode: host }
@@ -407,7 +398,7 @@ networks:
        ·            ╰── external here
        ╰────
 
-    7 errors
+    6 errors
     "#);
 }
 

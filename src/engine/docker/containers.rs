@@ -2,26 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::{
-    ContainerCreateBody, EndpointSettings, ExecConfig, HealthConfig, HostConfig, NetworkingConfig,
-    PortBinding, RestartPolicy, RestartPolicyNameEnum,
-};
+use bollard::models::{ContainerCreateBody, ExecConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
     StartContainerOptions, WaitContainerOptionsBuilder,
 };
+use bollard::{Docker, body_full};
+use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 
+use super::create;
 use super::error::{removal, translate};
 use super::mounts::Mounts;
 use crate::engine::{
-    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, HealthcheckSpec,
-    NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
+    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, NetworkAddress,
+    OutputChunk, OutputStream, Removal, Resource, ResourceKind,
 };
 use crate::name::{ContainerId, NetworkId};
 
@@ -35,106 +34,43 @@ pub(super) async fn create(
     mounts: Mounts,
 ) -> Result<ContainerId, EngineError> {
     let attempt = format!("create container `{}`", spec.name);
-    let options = CreateContainerOptionsBuilder::default()
-        .name(&spec.name)
-        .build();
+    let mut options = CreateContainerOptionsBuilder::default().name(&spec.name);
+    if let Some(platform) = &spec.platform {
+        options = options.platform(platform);
+    }
+    let options = options.build();
+    let body = create::body(spec, mounts);
+    let body_with_address = match &spec.mac_address {
+        Some(address) => Some(
+            with_mac_address(&body, address).map_err(|error| EngineError {
+                attempt: attempt.clone(),
+                kind: FailureKind::Internal,
+                message: error.to_string(),
+            })?,
+        ),
+        None => None,
+    };
+    let docker = match body_with_address {
+        Some(bytes) => docker
+            .clone()
+            .with_request_modifier(move |request| request.map(|_| body_full(bytes.clone()))),
+        None => docker.clone(),
+    };
     docker
-        .create_container(Some(options), body(spec, mounts))
+        .create_container(Some(options), body)
         .await
         .map(|created| ContainerId::new(created.id))
         .map_err(|error| translate(&attempt, error))
 }
 
-fn body(spec: &ContainerSpec, mounts: Mounts) -> ContainerCreateBody {
-    let protocol = |udp: bool| if udp { "udp" } else { "tcp" };
-    let port_key = |port: u16, udp: bool| format!("{port}/{}", protocol(udp));
-    let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
-    for (port, host_ip, udp) in &spec.published {
-        // Host port 0: the engine chooses a free one.
-        let binding = PortBinding {
-            host_ip: host_ip.clone(),
-            host_port: Some("0".to_owned()),
-        };
-        bindings
-            .entry(port_key(*port, *udp))
-            .or_default()
-            .get_or_insert_default()
-            .push(binding);
+/// The body with a hardware address for the whole container, which engines before API 1.44 want and
+/// bollard's types have lost.
+fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Result<Bytes, serde_json::Error> {
+    let mut body = serde_json::to_value(body)?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("MacAddress".to_owned(), address.into());
     }
-    let options = &spec.options;
-    let list = |items: &[String]| (!items.is_empty()).then(|| items.to_vec());
-    ContainerCreateBody {
-        image: Some(spec.image.to_string()),
-        cmd: spec.command.clone(),
-        entrypoint: spec.entrypoint.clone(),
-        env: Some(
-            spec.environment
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
-        ),
-        working_dir: spec.working_dir.clone(),
-        user: spec.user.clone(),
-        hostname: spec.hostname.clone(),
-        labels: Some(spec.labels.clone().into_iter().collect()),
-        tty: Some(options.tty),
-        stop_signal: options.stop_signal.clone(),
-        healthcheck: spec.healthcheck.as_ref().map(health),
-        exposed_ports: Some(bindings.keys().cloned().collect()),
-        host_config: Some(HostConfig {
-            network_mode: Some(
-                spec.network
-                    .as_ref()
-                    .map_or_else(|| "none".to_owned(), |(id, _)| id.to_string()),
-            ),
-            port_bindings: Some(bindings),
-            binds: (!mounts.binds.is_empty()).then_some(mounts.binds),
-            mounts: (!mounts.mounts.is_empty()).then_some(mounts.mounts),
-            // Restarts are performed by envrun: the engine's own policy would raise leftovers after
-            // a reboot.
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::NO),
-                maximum_retry_count: None,
-            }),
-            init: options.init,
-            privileged: Some(options.privileged),
-            readonly_rootfs: Some(options.read_only),
-            cap_add: list(&options.cap_add),
-            cap_drop: list(&options.cap_drop),
-            shm_size: options.shm_size.and_then(|bytes| i64::try_from(bytes).ok()),
-            memory: options
-                .mem_limit
-                .and_then(|bytes| i64::try_from(bytes).ok()),
-            extra_hosts: list(&options.extra_hosts),
-            tmpfs: (!options.tmpfs.is_empty()).then(|| options.tmpfs.clone().into_iter().collect()),
-            ..HostConfig::default()
-        }),
-        networking_config: spec
-            .network
-            .as_ref()
-            .map(|(id, endpoint)| NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(
-                    id.to_string(),
-                    EndpointSettings {
-                        aliases: Some(endpoint.aliases.clone()),
-                        ..EndpointSettings::default()
-                    },
-                )])),
-            }),
-        ..ContainerCreateBody::default()
-    }
-}
-
-fn health(check: &HealthcheckSpec) -> HealthConfig {
-    let nanoseconds = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).ok();
-    HealthConfig {
-        test: (!check.test.is_empty()).then(|| check.test.clone()),
-        interval: nanoseconds(check.interval),
-        timeout: nanoseconds(check.timeout),
-        retries: Some(i64::from(check.retries)),
-        start_period: nanoseconds(check.start_period),
-        start_interval: None,
-    }
+    serde_json::to_vec(&body).map(Bytes::from)
 }
 
 pub(super) async fn attach(
@@ -214,8 +150,9 @@ pub(super) async fn inspect(
         .into_values()
         .filter_map(|endpoint| {
             let address = NetworkAddress {
-                address: parse(endpoint.ip_address)?,
-                gateway: parse(endpoint.gateway),
+                address: parse(endpoint.ip_address)
+                    .or_else(|| parse(endpoint.global_ipv6_address))?,
+                gateway: parse(endpoint.gateway).or_else(|| parse(endpoint.ipv6_gateway)),
             };
             Some((NetworkId::new(endpoint.network_id?), address))
         })

@@ -8,6 +8,7 @@ mod build;
 mod connect;
 mod containers;
 mod context;
+mod create;
 mod credentials;
 mod error;
 mod images;

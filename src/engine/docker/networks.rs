@@ -4,44 +4,97 @@ use std::collections::HashMap;
 
 use bollard::Docker;
 use bollard::models::{
-    EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest,
-    NetworkDisconnectRequest, VolumeCreateRequest,
+    Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveVolumeOptionsBuilder,
 };
 
+use super::create::{filled, settings};
 use super::error::{removal, translate};
 use crate::engine::{
-    EndpointSpec, EngineError, FailureKind, NetworkSpec, Removal, Resource, ResourceKind,
-    VolumeSpec,
+    EndpointSpec, EngineError, FailureKind, NetworkSpec, PROJECT_LABEL, RUN_LABEL, Removal,
+    Resource, ResourceKind, VolumeSpec,
 };
 use crate::name::{ContainerId, NetworkId};
+use crate::options::Cidr;
 
 pub(super) async fn create(docker: &Docker, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
-    let ipam = spec.subnet.map(|subnet| Ipam {
-        config: Some(vec![IpamConfig {
-            subnet: Some(subnet.to_string()),
-            ..IpamConfig::default()
-        }]),
-        ..Ipam::default()
+    let fixed = spec.ipam.pools.iter().map(|pool| IpamConfig {
+        subnet: Some(pool.subnet.to_string()),
+        ip_range: pool.ip_range.map(|range| range.to_string()),
+        gateway: pool.gateway.map(|gateway| gateway.to_string()),
+        auxiliary_addresses: filled(
+            pool.aux_addresses
+                .iter()
+                .map(|(name, address)| (name.clone(), address.to_string()))
+                .collect(),
+        ),
+    });
+    let chosen = spec.subnet.map(|subnet| IpamConfig {
+        subnet: Some(subnet.to_string()),
+        ..IpamConfig::default()
+    });
+    let ipam = filled(Ipam {
+        driver: spec.ipam.driver.clone(),
+        options: filled(spec.ipam.options.clone().into_iter().collect()),
+        config: filled(fixed.chain(chosen).collect()),
     });
     let request = NetworkCreateRequest {
         name: spec.name.clone(),
         driver: spec.driver.clone(),
+        attachable: Some(spec.attachable),
         internal: Some(spec.internal),
+        enable_ipv4: spec.enable_ipv4,
+        enable_ipv6: spec.enable_ipv6,
         ipam,
         options: (!spec.driver_opts.is_empty())
             .then(|| spec.driver_opts.clone().into_iter().collect()),
         labels: Some(spec.labels.clone().into_iter().collect()),
         ..NetworkCreateRequest::default()
     };
-    docker
-        .create_network(request)
-        .await
-        .map(|created| NetworkId::new(created.id))
-        .map_err(|error| translate(&format!("create network `{}`", spec.name), error))
+    let attempt = format!("create network `{}`", spec.name);
+    let mut error = match docker.create_network(request).await {
+        Ok(created) => return Ok(NetworkId::new(created.id)),
+        Err(error) => translate(&attempt, error),
+    };
+    if error.kind == FailureKind::SubnetTaken && spec.subnet.is_none() {
+        let holders = holders(docker, &spec.ipam).await;
+        if !holders.is_empty() {
+            error.message = format!("{}: {}", error.message, holders.join(", "));
+        }
+    }
+    Err(error)
+}
+
+/// Who has addresses of the pools that the file fixes, in words. Best effort: it only explains an
+/// answer of the engine.
+async fn holders(docker: &Docker, wanted: &crate::options::Ipam) -> Vec<String> {
+    let options = ListNetworksOptionsBuilder::default().build();
+    let listed = docker.list_networks(Some(options)).await;
+    let mut holders = Vec::new();
+    for network in listed.unwrap_or_default() {
+        let pools = network
+            .ipam
+            .and_then(|ipam| ipam.config)
+            .unwrap_or_default();
+        let taken = pools
+            .into_iter()
+            .filter_map(|pool| pool.subnet?.parse::<Cidr>().ok())
+            .find(|held| wanted.pools.iter().any(|pool| pool.subnet.overlaps(held)));
+        if let Some(taken) = taken {
+            let name = network.name.unwrap_or_default();
+            let labels = network.labels.unwrap_or_default();
+            let of = match (labels.get(PROJECT_LABEL), labels.get(RUN_LABEL)) {
+                (Some(project), Some(run)) => format!(" of run {run} of project `{project}`"),
+                _ => String::new(),
+            };
+            holders.push(format!("network `{name}`{of} holds `{taken}`"));
+        }
+    }
+    holders
 }
 
 /// Engines allow several networks of one name, and filter by a part of it.
@@ -77,10 +130,7 @@ pub(super) async fn connect(
 ) -> Result<(), EngineError> {
     let request = NetworkConnectRequest {
         container: container.to_string(),
-        endpoint_config: Some(EndpointSettings {
-            aliases: Some(endpoint.aliases.clone()),
-            ..EndpointSettings::default()
-        }),
+        endpoint_config: Some(settings(endpoint)),
     };
     docker
         .connect_network(network.as_str(), request)

@@ -13,8 +13,8 @@ use super::{Behaviour, Written, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind,
-    ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, OutputChunk, OutputStream, PullSpec,
-    RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
+    ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
+    OutputStream, PullSpec, RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
@@ -78,6 +78,18 @@ pub(super) struct State {
     pub(super) occupied: Vec<Subnet>,
     pub(super) written: BTreeMap<(String, String), Written>,
     next_id: u32,
+}
+
+/// The subnet that the file fixes.
+fn fixed_subnet(spec: &NetworkSpec) -> Option<Subnet> {
+    let mut pools = spec.ipam.pools.iter();
+    pools.find_map(|pool| match pool.subnet.address {
+        IpAddr::V4(base) => Some(Subnet {
+            base,
+            prefix: pool.subnet.prefix,
+        }),
+        IpAddr::V6(_) => None,
+    })
 }
 
 impl State {
@@ -191,7 +203,8 @@ impl State {
     }
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
-        if let Some(subnet) = spec.subnet {
+        let subnet = spec.subnet.or_else(|| fixed_subnet(spec));
+        if let Some(subnet) = subnet {
             let taken = self
                 .networks
                 .values()
@@ -206,7 +219,7 @@ impl State {
         let network = Network {
             name: spec.name.clone(),
             labels: spec.labels.clone(),
-            subnet: spec.subnet,
+            subnet,
             next_host: 2,
         };
         self.networks.insert(id.clone(), network);
@@ -265,6 +278,18 @@ impl State {
                 "the name is already in use",
             ));
         }
+        // The engine looks for the containers with which something is to be shared.
+        let shared = [&spec.ipc, &spec.pid].into_iter().flatten();
+        let shared = shared.chain(match &spec.networking {
+            Networking::Mode(mode) => Some(mode),
+            Networking::Network(..) => None,
+        });
+        let shared = shared.filter_map(|mode| mode.strip_prefix("container:"));
+        let volumes_from = spec.volumes_from.iter();
+        let volumes_from = volumes_from.map(|from| from.trim_end_matches(":ro"));
+        for peer in shared.chain(volumes_from) {
+            self.container(&ContainerId::from(peer))?;
+        }
         let mut volumes = BTreeSet::new();
         for mount in &spec.mounts {
             if let MountSpecSource::Volume { name, labels, .. } = &mount.source {
@@ -293,7 +318,7 @@ impl State {
             phase: watch::Sender::new(Phase::Created),
         };
         self.containers.insert(id.clone(), container);
-        if let Some((network, _)) = &spec.network {
+        if let Networking::Network(network, _) = &spec.networking {
             self.connect(network, &id)?;
         }
         Ok(id)

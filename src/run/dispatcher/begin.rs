@@ -1,18 +1,28 @@
 //! How steps begin: from an action of the plan and the facts that are in, to the work that is to be
 //! done.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{Dispatcher, Progress};
+use crate::config::model::Peer;
 use crate::engine::{EngineError, NetworkAddress};
 use crate::event::Event;
-use crate::name::{NetworkKey, ServiceName};
+use crate::name::{ContainerId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass};
 use crate::plan::subnet::Candidates;
 use crate::plan::{
-    Action, PlannedImage, PlannedNetwork, PlannedVolume, StepId, container, readiness,
+    Action, PlannedImage, PlannedNetwork, PlannedService, PlannedVolume, StepId, container,
+    readiness,
 };
 use crate::run::effect::{Effect, ProbeTask, Work};
+
+/// `network_mode: host`: the network of the engine's host.
+const HOST_MODE: &str = "host";
+
+/// `network_mode: none`: nothing but the loopback interface.
+const NO_NETWORK_MODE: &str = "none";
 
 impl Dispatcher {
     pub(super) fn begin_step(&mut self, now: Duration, id: StepId) {
@@ -41,7 +51,14 @@ impl Dispatcher {
                 let Some(image) = self.images.get(&planned.image) else {
                     return self.bug(now, &format!("the image of `{name}` is not known"));
                 };
-                let spec = container::specification(&self.plan, planned, image, &self.networks);
+                let containers = self.containers();
+                let known = container::Known {
+                    api: self.api,
+                    images: &self.images,
+                    networks: &self.networks,
+                    containers: &containers,
+                };
+                let spec = container::specification(&self.plan, planned, image, &known);
                 Work::CreateContainer(Box::new(spec))
             }
             Action::CreateFiller(index) => {
@@ -66,7 +83,8 @@ impl Dispatcher {
                 None => return self.bug(now, &format!("the container of `{name}` is not known")),
             },
             Action::ConnectNetwork(name, key) => {
-                let endpoint = container::endpoint(&self.plan.services[name], key);
+                let planned = &self.plan.services[name];
+                let endpoint = container::endpoint(&self.plan, planned, key, self.api);
                 match (self.networks.get(key).cloned(), self.container(name)) {
                     (Some(network), Some(container)) => Work::Connect {
                         network,
@@ -104,7 +122,13 @@ impl Dispatcher {
             Some(PlannedNetwork::External(name)) => {
                 self.effect(Effect::Perform(id, Work::FindNetwork(name)))
             }
-            Some(PlannedNetwork::Owned { mut spec, prefix }) => {
+            Some(PlannedNetwork::Owned { spec, prefix: None }) => {
+                self.effect(Effect::Perform(id, Work::CreateNetwork(spec)));
+            }
+            Some(PlannedNetwork::Owned {
+                mut spec,
+                prefix: Some(prefix),
+            }) => {
                 let settings = &self.settings;
                 let (candidates, chosen) = self.subnets.entry(key.clone()).or_insert_with(|| {
                     let candidates = Candidates::new(
@@ -168,28 +192,95 @@ impl Dispatcher {
             return self.ready(now, name, reason, 0);
         }
         let address = self.address(name);
+        let alone = self.is_alone(name);
         self.effect(Effect::Probe(Box::new(ProbeTask {
             service: name.clone(),
             container,
             address,
+            alone,
             requirement,
             started,
         })));
     }
 
-    /// The address of a service that probes dial: on its first network that has one. Where the
-    /// engine names no gateway (`internal` networks), the first address of the subnet is the
-    /// host's.
+    /// The containers that are there.
+    fn containers(&self) -> BTreeMap<ServiceName, ContainerId> {
+        let known = self.services.iter();
+        known
+            .filter_map(|(name, state)| Some((name.clone(), state.container.clone()?)))
+            .collect()
+    }
+
+    /// The address of a service that probes dial: on its first network that has one, or of the
+    /// service whose network it uses, or of this host. Where the engine names no gateway (`internal`
+    /// networks), it is what the subnet says.
     pub(super) fn address(&self, name: &ServiceName) -> Option<NetworkAddress> {
-        let planned = self.plan.services.get(name)?;
-        let facts = self.services.get(name)?.facts.as_ref()?;
+        let mut planned = self.plan.services.get(name)?;
+        let mut seen = BTreeSet::new();
+        while let Some(peer) = &planned.service.sharing.network_mode {
+            match peer {
+                Peer::Service(other) if seen.insert(other) => {
+                    planned = self.plan.services.get(other)?;
+                }
+                Peer::Engine(mode) if mode == HOST_MODE => return self.host_address(),
+                Peer::Engine(_) => break,
+                Peer::Service(_) => return None,
+            }
+        }
+        let facts = self.services.get(&planned.service.name)?.facts.as_ref()?;
+        if planned.networks.is_empty() {
+            // A network of the engine that the plan does not know.
+            return facts.addresses.values().next().copied();
+        }
         planned.networks.iter().find_map(|key| {
             let mut address = *facts.addresses.get(self.networks.get(key)?)?;
             if address.gateway.is_none() {
-                let subnet = self.subnets.get(key).and_then(|(_, chosen)| *chosen);
-                address.gateway = subnet.map(|subnet| subnet.gateway().into());
+                address.gateway = self.gateway(key);
             }
             Some(address)
         })
+    }
+
+    /// The engine's host seen from itself. Whether that host is ours is judged by the gateway of a
+    /// network of the run: there is no other sign of it. Without one, probes look into the
+    /// container.
+    fn host_address(&self) -> Option<NetworkAddress> {
+        let mut networks = self.networks.keys();
+        let gateway = networks.find_map(|key| self.gateway(key))?;
+        Some(NetworkAddress {
+            address: Ipv4Addr::LOCALHOST.into(),
+            gateway: Some(gateway),
+        })
+    }
+
+    /// The address that the engine's host has on a network of the run.
+    fn gateway(&self, key: &NetworkKey) -> Option<IpAddr> {
+        if let Some((_, Some(subnet))) = self.subnets.get(key) {
+            return Some(subnet.gateway().into());
+        }
+        match self.plan.networks.get(key)? {
+            PlannedNetwork::Owned { spec, .. } => {
+                let pool = spec.ipam.pools.first()?;
+                Some(pool.gateway.unwrap_or_else(|| pool.subnet.first()))
+            }
+            PlannedNetwork::External(_) => None,
+        }
+    }
+
+    /// Whether a service is in a network namespace of its own without any network.
+    fn is_alone(&self, name: &ServiceName) -> bool {
+        let mode = |name| {
+            let planned: &PlannedService = self.plan.services.get(name)?;
+            planned.service.sharing.network_mode.as_ref()
+        };
+        let mut name = name;
+        let mut seen = BTreeSet::new();
+        while let Some(Peer::Service(other)) = mode(name) {
+            if !seen.insert(other) {
+                return false;
+            }
+            name = other;
+        }
+        matches!(mode(name), Some(Peer::Engine(word)) if word == NO_NETWORK_MODE)
     }
 }

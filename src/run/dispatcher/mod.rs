@@ -21,7 +21,9 @@ use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
 use crate::plan::injection::CopyIndex;
 use crate::plan::subnet::Candidates;
-use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness};
+use crate::plan::{
+    Action, ImageIndex, Plan, PlannedImage, PlannedNetwork, StepId, readiness, support,
+};
 use crate::run::effect::{Effect, Input, Timer, Work};
 
 /// What the run is given besides the plan.
@@ -86,6 +88,8 @@ pub struct Dispatcher {
     phase: Phase,
     progress: Vec<Progress>,
     begun: BTreeMap<StepId, Duration>,
+    /// Version of the engine's API; known before anything begins.
+    api: (u16, u16),
     images: BTreeMap<ImageIndex, ImageFacts>,
     networks: BTreeMap<NetworkKey, NetworkId>,
     fillers: BTreeMap<CopyIndex, ContainerId>,
@@ -113,6 +117,7 @@ impl Dispatcher {
             settings,
             phase: Phase::Running,
             begun: BTreeMap::new(),
+            api: (0, 0),
             images: BTreeMap::new(),
             networks: BTreeMap::new(),
             fillers: BTreeMap::new(),
@@ -236,6 +241,18 @@ impl Dispatcher {
         let builds = self.plan.images.iter().any(|image| image.build().is_some());
         if builds && (major, minor) < BUILDKIT_API {
             self.abort(now, verdict::engine_too_old((major, minor), BUILDKIT_API));
+        }
+        self.api = (major, minor);
+        let missing = support::missing(&self.plan, self.api);
+        let (refused, passed_over): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|one| one.refused);
+        for one in &passed_over {
+            let message = verdict::lacks(self.api, one);
+            let message = format!("{message}, so it has no effect");
+            self.report(Event::Warning { message });
+        }
+        if !refused.is_empty() {
+            self.abort(now, verdict::engine_lacks(self.api, &refused));
         }
     }
 
@@ -405,7 +422,13 @@ impl Dispatcher {
     fn failed(&mut self, now: Duration, step: StepId, error: &EngineError, log_tail: Vec<String>) {
         let action = self.plan.steps[step.0].action.clone();
         if let (Action::CreateNetwork(key), FailureKind::SubnetTaken) = (&action, error.kind) {
-            return self.begin_network(now, step, key, Some(error));
+            return match self.plan.networks.get(key) {
+                Some(PlannedNetwork::Owned { prefix: None, .. }) => {
+                    let failure = verdict::subnet_held(key, error);
+                    self.abort(now, failure);
+                }
+                _ => self.begin_network(now, step, key, Some(error)),
+            };
         }
         if let (Action::ObtainImage(index), Some(build)) =
             (&action, self.build_instead(step, error))

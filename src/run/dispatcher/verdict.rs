@@ -8,8 +8,9 @@ use crate::event::{Event, SuiteRow, VerdictSummary};
 use crate::image::failure::{PullFailure, classify};
 use crate::image::{PullPolicy, Reference};
 use crate::junit::{self, SuiteProblem};
-use crate::name::ServiceName;
+use crate::name::{NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
+use crate::plan::support::Missing;
 use crate::plan::{Action, Plan, PlannedImage, PlannedService, Pull};
 use crate::run::effect::{CollectedReport, Effect};
 
@@ -298,6 +299,47 @@ pub(super) fn engine_too_old(has: (u16, u16), needs: (u16, u16)) -> Failure {
         log_tail: Vec::new(),
         hint: Some(
             "update the engine, or build the images beforehand and name them with `image`"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What the engine does not have, in words.
+pub(super) fn lacks(has: (u16, u16), missing: &Missing) -> String {
+    let (major, minor) = missing.needs;
+    format!(
+        "{} needs API {major}.{minor}, and the engine speaks {}.{}",
+        missing.what, has.0, has.1
+    )
+}
+
+/// The engine does not have what the run cannot do without.
+pub(super) fn engine_lacks(has: (u16, u16), missing: &[Missing]) -> Failure {
+    let all: Vec<String> = missing.iter().map(|one| lacks(has, one)).collect();
+    Failure {
+        class: FailureClass::Engine,
+        kind: "EngineTooOld",
+        service: None,
+        message: all.join("; "),
+        log_tail: Vec::new(),
+        hint: Some("update the engine, or take this out of the file".to_owned()),
+    }
+}
+
+/// Somebody else has addresses of the subnet that the file fixes. Another one would not be what the
+/// file says: its addresses may stand in the configuration of what is tested.
+pub(super) fn subnet_held(key: &NetworkKey, error: &EngineError) -> Failure {
+    Failure {
+        class: FailureClass::Engine,
+        kind: "SubnetTaken",
+        service: None,
+        message: format!(
+            "the subnet that the file fixes for network `{key}` is not free: {}",
+            error.message
+        ),
+        log_tail: Vec::new(),
+        hint: Some(
+            "wait until the other network is gone or remove it; without `ipam`, each run gets a free subnet"
                 .to_owned(),
         ),
     }
