@@ -16,6 +16,7 @@ mod binds;
 mod build;
 mod command_line;
 mod concurrency;
+mod equality;
 mod exit_codes;
 mod harness;
 mod images;
