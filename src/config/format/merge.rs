@@ -431,7 +431,9 @@ mod tests {
 
         #[test]
         fn no_key_of_either_document_is_lost(base in document(), over in document()) {
-            let (merged, _) = merged(&base, &over);
+            let (merged, problems) = merged(&base, &over);
+            // A list over a mapping is a problem, and then nothing is merged.
+            prop_assume!(problems == 0);
             for document in [&base, &over] {
                 for (key, value) in document.as_object().unwrap() {
                     let found = merged.get(key);
