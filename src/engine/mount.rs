@@ -41,7 +41,7 @@ pub enum MountSpecSource {
     },
     /// A file system in memory.
     Tmpfs,
-    /// The content of an image, by reference.
+    /// The content of an image, by its id.
     Image(String),
 }
 

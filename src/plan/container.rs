@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::host::Placement;
 use super::injection::{COPIED, FILLED_AT, PlannedCopy};
 use super::{
-    ImageIndex, Plan, PlannedImage, PlannedService, PlannedVolume, resource_name, run_labels,
-    service_labels, support,
+    ImageIndex, Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels,
+    support,
 };
 use crate::config::model::{Healthcheck, MountSource, Peer};
 use crate::engine::{
@@ -250,7 +250,7 @@ fn mounts(
                 MountSource::Anonymous => own_volume(number),
                 MountSource::Tmpfs => MountSpecSource::Tmpfs,
                 MountSource::Image(reference) => {
-                    MountSpecSource::Image(mounted_image(plan, planned, reference))
+                    MountSpecSource::Image(mounted_image(planned, reference, known))
                 }
                 MountSource::Volume(key) => match plan.volumes.get(key) {
                     // It is there already; but a creation whose reply was lost may land after
@@ -310,13 +310,11 @@ fn mounts(
     mounts
 }
 
-/// The name under which the engine has an image that is mounted.
-fn mounted_image(plan: &Plan, planned: &PlannedService, reference: &str) -> String {
+/// An image that is mounted, by its id: tags race, and what is built has another name.
+fn mounted_image(planned: &PlannedService, reference: &str, known: &Known<'_>) -> String {
     let index = planned.mounted_images.get(reference);
-    match index.and_then(|index| plan.images.get(index.0)) {
-        Some(PlannedImage::Build(spec)) => spec.name.clone(),
-        _ => reference.to_owned(),
-    }
+    let image = index.and_then(|index| known.images.get(index));
+    image.map_or_else(|| reference.to_owned(), |image| image.id.to_string())
 }
 
 /// Where `volumes_from` mounts something: a volume of the image must not hide it. `None` when it
