@@ -62,7 +62,10 @@ impl Progress {
             }
             Event::PullProgress { image, progress } => {
                 if let Some(bar) = self.pulls.get(image) {
-                    bar.set_length(progress.total_bytes);
+                    // A length of nothing would be a full bar.
+                    if progress.total_bytes > 0 {
+                        bar.set_length(progress.total_bytes);
+                    }
                     bar.set_position(progress.bytes);
                     bar.set_message(pulls::progress(progress));
                 }
@@ -138,7 +141,7 @@ impl Progress {
 
     /// The line of a pull, above those of the services.
     fn bar(&self, image: &str) -> ProgressBar {
-        let bar = self.lines.insert(0, ProgressBar::new(0));
+        let bar = self.lines.insert(0, ProgressBar::no_length());
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {prefix:<20} {elapsed:>5}  [{bar:20}] {msg}")
         {

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
+use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::stream::StreamExt as _;
@@ -38,9 +39,10 @@ pub(super) async fn pull(
     if let Some(warning) = found.warning {
         sink(PullReport::Warning(warning));
     }
+    let docker = docker.clone().with_timeout(LONGEST_SILENCE);
     let docker = match found.credentials {
-        Some(credentials) => with_credentials(docker.clone(), &credentials),
-        None => docker.clone(),
+        Some(credentials) => with_credentials(docker, &credentials),
+        None => docker,
     };
     // Without a version the engine would pull every tag.
     let mut options = CreateImageOptionsBuilder::default()
@@ -55,19 +57,11 @@ pub(super) async fn pull(
     let mut layers = Layers::default();
     let mut told: Option<Instant> = None;
     loop {
+        // The engine answers with the registry's first word, so its silence is the registry's too.
         let report = match clock::within(LONGEST_SILENCE, reports.next()).await {
+            Ok(Some(Err(Error::RequestTimeoutError))) | Err(_) => return Err(silence(attempt)),
             Ok(Some(report)) => report.map_err(|error| translate(&attempt, error))?,
             Ok(None) => break,
-            Err(_) => {
-                return Err(EngineError {
-                    attempt,
-                    kind: FailureKind::Internal,
-                    message: format!(
-                        "the registry has stopped sending for {} s",
-                        LONGEST_SILENCE.as_secs()
-                    ),
-                });
-            }
         };
         layers.take(&report);
         if told.is_none_or(|told| told.elapsed() >= BETWEEN_REPORTS) && !layers.0.is_empty() {
@@ -79,6 +73,17 @@ pub(super) async fn pull(
         sink(PullReport::Progress(layers.progress()));
     }
     Ok(())
+}
+
+fn silence(attempt: String) -> EngineError {
+    EngineError {
+        attempt,
+        kind: FailureKind::Internal,
+        message: format!(
+            "the registry has stopped sending for {} s",
+            LONGEST_SILENCE.as_secs()
+        ),
+    }
 }
 
 /// The engine reads the header as base64 of the kind for addresses, and takes what it cannot read
