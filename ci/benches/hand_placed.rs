@@ -43,7 +43,7 @@ use bollard::query_parameters::{
 };
 use clap::Parser;
 use envrun::engine::docker::DockerEngine;
-use envrun::engine::{BuildSpec, Engine as _};
+use envrun::engine::{BuildContext, BuildOptions, BuildSpec, DockerfileSource, Engine as _};
 use futures::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -169,14 +169,20 @@ async fn build(
     let engine = DockerEngine::from_environment()?;
     let spec = BuildSpec {
         name: format!("envrun-bench/{name}"),
+        title: name.to_owned(),
         labels,
-        context: std::path::absolute(context)?,
-        dockerfile: PathBuf::from("Dockerfile"),
+        context: BuildContext::Directory(std::path::absolute(context)?),
+        dockerfile: DockerfileSource::File(PathBuf::from("Dockerfile")),
         args: BTreeMap::from([("BASE_IMAGE".to_owned(), base_image)]),
         target: None,
+        contexts: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        ssh: BTreeMap::new(),
+        options: BuildOptions::default(),
         mirrors: envrun::image::Mirrors::default(),
     };
-    Ok(engine.build_image(&spec).await?.to_string())
+    let id = engine.build_image(&spec, &|_printed| {}).await?;
+    Ok(id.to_string())
 }
 
 /// One run.

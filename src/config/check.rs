@@ -1,6 +1,8 @@
 //! What can be said of a service only when all are known: its role and its networks. What a file may
 //! not say at all is refused by the stage `format`.
 
+mod builds;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::binds;
@@ -37,6 +39,7 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
             .depends_on
             .retain(|name, _| names.contains(name));
     }
+    builds::check_circles(context, &active);
     for one in &active {
         check_ready(context, one);
     }

@@ -4,12 +4,16 @@
 //! no clock; it is what the plan is made from. Keys that are not modelled were reported as warnings
 //! when the files were read, so nothing vanishes silently.
 
+mod build;
 mod injected;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::build::{
+    AdditionalContext, Build, BuildContext, BuildOptions, BuildSecret, Dockerfile,
+};
 pub use self::injected::{Hidden, InjectedContent, InjectedFile, InjectedKind};
 
 use crate::image::{Platform, PullPolicy};
@@ -159,19 +163,6 @@ impl Sharing {
             .map(|(name, _)| name);
         services.chain(links).collect()
     }
-}
-
-/// `build:` of a service. Two services with equal builds share one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Build {
-    /// Absolute path of the context directory.
-    pub context: PathBuf,
-    /// Path of the Dockerfile, relative to the context unless absolute.
-    pub dockerfile: PathBuf,
-    /// `args:`, resolved like `environment:`.
-    pub args: BTreeMap<String, String>,
-    /// `target:` stage.
-    pub target: Option<String>,
 }
 
 /// How a service is attached to one network.

@@ -8,6 +8,7 @@
 //! Resources are addressed by id wherever the engine gives one: engines allow duplicate network
 //! names, and then every use by name is ambiguous.
 
+mod build;
 pub mod docker;
 pub mod memory;
 mod mount;
@@ -16,7 +17,6 @@ mod pull;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,10 +24,14 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+pub use self::build::{
+    BuildContext, BuildOptions, BuildOutput, BuildSecret, BuildSpec, ContextImage,
+    DockerfileSource, SecretValue,
+};
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
+use crate::image::Reference;
 use crate::image::policy::Present;
-use crate::image::{Mirrors, Reference};
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 use crate::options::{ContainerOptions, EndpointOptions, Ipam, Protocol};
 
@@ -67,7 +71,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Takes a name from an image that has further ones.
     async fn untag_image(&self, reference: &Reference) -> Result<(), EngineError>;
     /// Builds an image and returns its id. Dropping the future ends the build.
-    async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError>;
+    async fn build_image(
+        &self,
+        spec: &BuildSpec,
+        output: &BuildOutput,
+    ) -> Result<ImageId, EngineError>;
 
     /// Creates a network.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError>;
@@ -140,6 +148,17 @@ pub struct Capabilities {
     pub version: String,
     /// API version, as `(major, minor)`.
     pub api: (u16, u16),
+    /// What builds images there.
+    pub builder: Builder,
+}
+
+/// What builds images. Not everything that a build can ask for is known to both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builder {
+    /// BuildKit.
+    BuildKit,
+    /// What was there before, and what other products have in its place.
+    Classic,
 }
 
 /// How far away an engine is.
@@ -351,26 +370,6 @@ pub struct EndpointSpec {
     pub links: Vec<String>,
     /// What else is said of it.
     pub options: EndpointOptions,
-}
-
-/// An image to build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildSpec {
-    /// Unique tag under which the result is found again.
-    pub name: String,
-    /// Labels, the run's among them.
-    pub labels: BTreeMap<String, String>,
-    /// Absolute path of the context directory.
-    pub context: PathBuf,
-    /// Dockerfile, relative to the context unless absolute.
-    pub dockerfile: PathBuf,
-    /// Build arguments.
-    pub args: BTreeMap<String, String>,
-    /// Stage to build.
-    pub target: Option<String>,
-    /// Where the images that the Dockerfile names come from instead of their registries: the first
-    /// mirror of each registry is written into the Dockerfile that is sent.
-    pub mirrors: Mirrors,
 }
 
 /// A chunk of a container's output.

@@ -8,6 +8,7 @@
 pub mod container;
 pub mod host;
 mod image;
+mod images;
 pub mod injection;
 mod names;
 pub mod readiness;
@@ -246,22 +247,16 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let services = select(project, selection)?;
         let labels = run_labels(run, &project.name);
-        let mut images = Vec::new();
+        let mut images = images::Images::new(project, run, &labels);
         let mut image_of = BTreeMap::new();
         for service in &services {
-            let surroundings = image::Surroundings {
-                services: &services,
-                run,
-                labels: &labels,
-            };
-            let index = image::plan_image(&mut images, service, surroundings)?;
-            image_of.insert(service.name.clone(), index);
+            image_of.insert(service.name.clone(), images.of_service(service)?);
         }
         let mut mounted_images = BTreeMap::new();
         for service in &services {
-            let mounted = image::plan_mounted_images(&mut images, service, &services, &image_of)?;
-            mounted_images.insert(service.name.clone(), mounted);
+            mounted_images.insert(service.name.clone(), images.mounted_into(service)?);
         }
+        let images = images.planned;
         let networks = plan_networks(project, &services, run, &labels);
         let volumes = plan_volumes(project, &services, run, &labels);
         let mut copies = Vec::new();

@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 
 use super::host::Placement;
 use super::injection::{self, CopyIndex, CopyOf, PlannedCopy};
-use super::{Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Pull, Step, StepId};
+use super::{
+    Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Pull, Step, StepId, images,
+};
 use crate::config::model::{Condition, Healthcheck, MountSource, Role, Service};
 use crate::image::PullPolicy;
 use crate::name::ServiceName;
@@ -48,6 +50,21 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
         });
         let before: Vec<StepId> = same.map(|(other, _)| StepId(other)).collect();
         list.add(Action::ObtainImage(index), image_cause(plan, index), before);
+    }
+    // What an image is built from may come later in the list.
+    for (index, _) in plan.images.iter().enumerate() {
+        let index = super::ImageIndex(index);
+        let needs: Vec<Need> = images::needs(&plan.images, index)
+            .into_iter()
+            .filter_map(|needed| list.find(&Action::ObtainImage(needed)))
+            .map(|step| Need {
+                step,
+                success: true,
+            })
+            .collect();
+        if let Some(step) = list.find(&Action::ObtainImage(index)) {
+            list.steps[step.0].needs.extend(needs);
+        }
     }
     for key in plan.networks.keys() {
         let users = plan
@@ -271,13 +288,28 @@ fn declares_probe(service: &Service) -> bool {
         || matches!(service.healthcheck, Some(Healthcheck::Check { .. }))
 }
 
-/// Who needs an image, and when and where it is pulled from, where that is not the usual.
-fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
-    let mut cause = used_by(
+/// The services that use an image, else the builds that it is a context of.
+fn image_users(plan: &Plan, index: super::ImageIndex) -> String {
+    let users = || {
         plan.services
             .values()
-            .filter(|planned| planned.image == index),
-    );
+            .filter(|planned| planned.image == index)
+    };
+    if users().next().is_some() {
+        return used_by(users());
+    }
+    let builds = plan.images.iter().enumerate().filter_map(|(user, image)| {
+        let needs = images::needs(&plan.images, super::ImageIndex(user));
+        let build = image.build().filter(|_| needs.contains(&index))?;
+        Some(format!("`{}`", build.title))
+    });
+    let names: Vec<String> = builds.collect();
+    format!("a context of the build of {}", names.join(", "))
+}
+
+/// Who needs an image, and when and where it is pulled from, where that is not the usual.
+fn image_cause(plan: &Plan, index: super::ImageIndex) -> String {
+    let mut cause = image_users(plan, index);
     let Some(image) = plan.images.get(index.0) else {
         return cause;
     };

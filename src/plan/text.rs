@@ -11,14 +11,10 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
         Action::ObtainImage(index) => match plan.images.get(index.0) {
             Some(PlannedImage::Reference(pull)) => obtain(pull),
             Some(PlannedImage::PullOrBuild(pull, spec)) => {
-                format!(
-                    "{}, or build it from `{}`",
-                    obtain(pull),
-                    spec.context.display()
-                )
+                format!("{}, or build it from `{}`", obtain(pull), spec.context)
             }
             Some(PlannedImage::Build(spec)) => {
-                format!("build image from `{}`", spec.context.display())
+                format!("build image from `{}`", spec.context)
             }
             None => "obtain image".to_owned(),
         },

@@ -15,6 +15,8 @@ const LOCK: &str = ".lock";
 /// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
 const OWN_FILES: [&str; 2] = ["junit.xml", "events.jsonl"];
 const LOGS: &str = "logs";
+/// The folder of the builds' logs, in that of the logs.
+pub(super) const BUILDS: &str = "builds";
 
 /// The directory of one run, held until it is dropped.
 #[derive(Debug)]
@@ -76,7 +78,8 @@ impl OutputDirectory {
             path: path.clone(),
             source,
         };
-        fs::create_dir_all(path.join(LOGS)).map_err(unusable)?;
+        let folders = [path.join(LOGS), path.join(LOGS).join(BUILDS)];
+        fs::create_dir_all(&folders[1]).map_err(unusable)?;
         let lock = File::create(path.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -86,13 +89,15 @@ impl OutputDirectory {
         for name in OWN_FILES {
             remove_if_there(&path.join(name)).map_err(unusable)?;
         }
-        for entry in fs::read_dir(path.join(LOGS)).map_err(unusable)? {
-            let entry = entry.map_err(unusable)?.path();
-            if entry
-                .extension()
-                .is_some_and(|extension| extension == "log")
-            {
-                remove_if_there(&entry).map_err(unusable)?;
+        for folder in folders {
+            for entry in fs::read_dir(folder).map_err(unusable)? {
+                let entry = entry.map_err(unusable)?.path();
+                if entry
+                    .extension()
+                    .is_some_and(|extension| extension == "log")
+                {
+                    remove_if_there(&entry).map_err(unusable)?;
+                }
             }
         }
         Ok(Self { path, _lock: lock })

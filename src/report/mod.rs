@@ -96,6 +96,13 @@ impl Recorder for Reporters {
         }
     }
 
+    fn build_output(&self, title: &str, bytes: &[u8]) {
+        let mut files = self.files();
+        if let Err(problem) = files.logs.write_build(title, bytes) {
+            files.problem(problem);
+        }
+    }
+
     async fn write(&self, outcome: &Outcome) -> Vec<String> {
         let document = junit::document(&self.project, &self.run, self.started, outcome);
         if let Err(problem) = self.directory.write("junit.xml", &document) {

@@ -47,6 +47,8 @@ pub trait Recorder: Send + Sync + 'static {
     fn event(&self, elapsed: Duration, event: Event);
     /// A container has written something.
     fn output(&self, service: &ServiceName, chunk: &OutputChunk);
+    /// The build of this title has written something.
+    fn build_output(&self, title: &str, bytes: &[u8]);
     /// Writes the reports of what is known so far. Returns what could not be written.
     async fn write(&self, outcome: &Outcome) -> Vec<String>;
 }

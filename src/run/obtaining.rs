@@ -347,12 +347,14 @@ impl Sink {
 /// Builds an image. While the images that it starts from cannot be had, it is tried again, with the
 /// next mirrors, and at last without any.
 pub(super) async fn build(shared: &Shared, spec: &BuildSpec) -> Result<ImageId, EngineError> {
+    let (recorder, title) = (Arc::clone(&shared.recorder), spec.title.clone());
+    let output = move |bytes: &[u8]| recorder.build_output(&title, bytes);
     let choices = spec.mirrors.choices();
     let mut attempts = Attempts::new(choices.len().saturating_sub(1));
     loop {
         let mut spec = spec.clone();
         spec.mirrors = choices.get(attempts.place()).cloned().unwrap_or_default();
-        let error = match shared.engine.build_image(&spec).await {
+        let error = match shared.engine.build_image(&spec, &output).await {
             Ok(image) => return Ok(image),
             Err(error) => error,
         };

@@ -123,6 +123,8 @@ impl Recorder for Told {
 
     fn output(&self, _service: &ServiceName, _chunk: &OutputChunk) {}
 
+    fn build_output(&self, _title: &str, _bytes: &[u8]) {}
+
     async fn write(&self, _outcome: &Outcome) -> Vec<String> {
         Vec::new()
     }

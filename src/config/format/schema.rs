@@ -1,7 +1,8 @@
 //! The published JSON schema of the Compose specification, applied to a tree with places.
 //!
 //! The schema says which keys there are and what their values look like; whatever it refuses is
-//! refused. `compose-spec.json` is the schema of compose-go 2.9.1 (Apache License 2.0), unchanged.
+//! refused. `compose-spec.json` is the schema of compose-go 2.9.1 (Apache License 2.0), with
+//! `no_cache_filter` of later ones.
 //! Only the keywords that it uses are known here: a test fails when another one comes in.
 
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -140,6 +140,7 @@ const BUILD: &[Field] = &[
     text_or_texts("cache_from"),
     text_or_texts("cache_to"),
     flag("no_cache"),
+    text_or_texts("no_cache_filter"),
     labels("additional_contexts"),
     flag("pull"),
     hosts("extra_hosts"),

@@ -21,6 +21,8 @@ pub(in crate::config) struct Context<'a> {
     pub(in crate::config) variables: &'a BTreeMap<String, String>,
     /// The project's directory, absolute.
     pub(in crate::config) directory: &'a Path,
+    /// The top-level `secrets`, which builds look into.
+    pub(in crate::config) secrets: Option<&'a Mapping>,
     ports_left: usize,
 }
 
@@ -34,6 +36,7 @@ impl<'a> Context<'a> {
             problems,
             variables,
             directory,
+            secrets: None,
             ports_left: MAX_PORTS,
         }
     }

@@ -32,11 +32,12 @@ use super::yaml::{Mapping, Node, shorten};
 use crate::name::ServiceName;
 
 /// Reads `services:`, as far as they are active.
-pub(super) fn read_services(
-    context: &mut Context<'_>,
-    root: &Mapping,
+pub(super) fn read_services<'n>(
+    context: &mut Context<'n>,
+    root: &'n Mapping,
     active: &BTreeSet<String>,
 ) -> Vec<ReadService> {
+    context.secrets = root.get("secrets").and_then(Node::mapping);
     let Some(entry) = root.entry("services") else {
         return Vec::new();
     };

@@ -248,7 +248,7 @@ fn compact_json_of(path: &Path, longest: u64) -> Result<String, String> {
 }
 
 /// `extra_hosts:` as `name:address`, in file order.
-fn read_extra_hosts(context: &mut Context<'_>, map: &Mapping) -> Vec<String> {
+pub(super) fn read_extra_hosts(context: &mut Context<'_>, map: &Mapping) -> Vec<String> {
     const KEY: &str = "extra_hosts";
     let Some(node) = map.get(KEY) else {
         return Vec::new();

@@ -294,7 +294,7 @@ fn read_paths<'n>(
 }
 
 /// `ulimits:`: one number for both limits, or each by itself.
-fn read_ulimits(context: &mut Context<'_>, map: &Mapping) -> Vec<Ulimit> {
+pub(super) fn read_ulimits(context: &mut Context<'_>, map: &Mapping) -> Vec<Ulimit> {
     const KEY: &str = "ulimits";
     let Some(map) = map.get(KEY).and_then(|node| context.mapping(node, KEY)) else {
         return Vec::new();

@@ -34,6 +34,8 @@ pub(in crate::config) struct Places {
     pub(in crate::config) binds: Vec<BindPlace>,
     pub(in crate::config) addresses: Vec<(NetworkKey, IpAddr, Place)>,
     pub(in crate::config) sharing: Vec<(ServiceName, Place)>,
+    /// The services whose images are contexts of its build.
+    pub(in crate::config) contexts: Vec<(ServiceName, Place)>,
     pub(in crate::config) ready_healthcheck: Option<Place>,
     pub(in crate::config) healthcheck: Option<Place>,
 }
@@ -68,15 +70,15 @@ pub(super) fn read_service(
     image::check_reference(context, map, image_name.as_deref());
     let environment = environment::read_environment(context, map);
 
+    let (build, contexts) = build::read_build(context, map).unzip();
+
     let service = Service {
         name: name.clone(),
         role: Role::Service,
         image: image_name,
         platform: image::read_platform(context, map),
         pull_policy: image::read_pull_policy(context, map),
-        build: map
-            .get("build")
-            .and_then(|node| build::read_build(context, node)),
+        build,
         command: read_words(context, map, "command"),
         entrypoint: read_words(context, map, "entrypoint"),
         environment: environment.variables,
@@ -111,6 +113,7 @@ pub(super) fn read_service(
         binds: volumes.binds,
         addresses: attachments.addresses,
         sharing: shared.places,
+        contexts: contexts.unwrap_or_default(),
         ready_healthcheck: extension.ready_healthcheck,
         healthcheck: map
             .entry("healthcheck")

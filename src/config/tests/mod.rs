@@ -1,6 +1,7 @@
 //! Tests of the whole layer: files in, a project or the rendered problems out, as text.
 
 mod binds;
+mod builds;
 mod hostile;
 mod images;
 mod injected;
@@ -15,7 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::model::{
-    Healthcheck, Mount, MountSource, Project, PublishedPort, ReadyProbe, Role, Service,
+    Build, BuildContext, BuildOptions, Dockerfile, Healthcheck, Mount, MountSource, Project,
+    PublishedPort, ReadyProbe, Role, Service,
 };
 use super::{Loaded, Problems, Request, load};
 
@@ -132,6 +134,35 @@ fn describe(project: &Project) -> String {
         .collect()
 }
 
+/// The first four parts of a build, and whatever else it has.
+fn describe_build(build: &Build) -> String {
+    let context = match &build.context {
+        BuildContext::Directory(path) => format!("{path:?}"),
+        remote => format!("{remote:?}"),
+    };
+    let dockerfile = match &build.dockerfile {
+        Dockerfile::File(path) => format!("{path:?}"),
+        inline => format!("{inline:?}"),
+    };
+    let mut text = format!(
+        "Build {{ context: {context}, dockerfile: {dockerfile}, args: {:?}, target: {:?} }}",
+        build.args, build.target
+    );
+    let mut more = |key: &str, value: String, nothing: &str| {
+        if value != nothing {
+            write!(text, "\n    {key} {value}").unwrap();
+        }
+    };
+    more("contexts", format!("{:?}", build.additional_contexts), "{}");
+    more("labels", format!("{:?}", build.labels), "{}");
+    more("tags", format!("{:?}", build.tags), "[]");
+    more("secrets", format!("{:?}", build.secrets), "{}");
+    more("ssh", format!("{:?}", build.ssh), "{}");
+    let nothing = format!("{:?}", BuildOptions::default());
+    more("options", format!("{:?}", build.options), &nothing);
+    text
+}
+
 fn describe_service(service: &Service, out: &mut String) {
     let role = match service.role {
         Role::Service => "service",
@@ -157,7 +188,7 @@ fn describe_service(service: &Service, out: &mut String) {
         }
     }
     if let Some(build) = &service.build {
-        line("build", format!("{build:?}"));
+        line("build", describe_build(build));
     }
     for (key, words) in [
         ("entrypoint", &service.entrypoint),

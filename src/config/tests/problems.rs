@@ -354,41 +354,23 @@ networks:
      3 │ services:
        ╰────
 
-      × `dockerfile_inline` of `build` is not supported
+      × `dockerfile_inline` is not supported beside a remote `context`
        ╭─[compose.yaml:5:17]
      4 │   a: { image: i, extends: { service: b }, network_mode: host }
      5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
        ·                 ─────────────────
      6 │ networks:
        ╰────
-      help: without it another file would be built than the one written here
+      help: the engine reads the Dockerfile there by itself; clone the repository first
 
-      × `dockerfile_inline` of `build` is not supported
+      × `dockerfile_inline` is not supported beside a remote `context`
        ╭─[compose.yaml:5:17]
      4 │   a: { image: i, extends: { service: b }, network_mode: host }
      5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
        ·                 ─────────────────
      6 │ networks:
        ╰────
-      help: without it another file would be built than the one written here
-
-      × the build context `https://example.com/x.git` is not a directory
-       ╭─[compose.yaml:5:55]
-     4 │   a: { image: i, extends: { service: b }, network_mode: host }
-     5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
-       ·                                                       ───────────────────────────
-     6 │ networks:
-       ╰────
-      help: remote contexts are not supported yet
-
-      × the build context `https://example.com/x.git` is not a directory
-       ╭─[compose.yaml:5:55]
-     4 │   a: { image: i, extends: { service: b }, network_mode: host }
-     5 │   b: { build: { dockerfile_inline: "FROM x", context: "https://example.com/x.git" } }
-       ·                                                       ───────────────────────────
-     6 │ networks:
-       ╰────
-      help: remote contexts are not supported yet
+      help: the engine reads the Dockerfile there by itself; clone the repository first
 
       × `driver` cannot be said of a network that is external
        ╭─[compose.yaml:7:8]
@@ -398,7 +380,7 @@ networks:
        ·            ╰── external here
        ╰────
 
-    6 errors
+    4 errors
     "#);
 }
 

@@ -15,7 +15,7 @@ mod images;
 mod mounts;
 mod networks;
 mod pull;
-mod trace;
+mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -28,9 +28,9 @@ use futures::stream::BoxStream;
 use self::connect::Endpoint;
 use self::error::translate;
 use super::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance, EndpointSpec,
-    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk, PullSink,
-    PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
+    BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance,
+    EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec,
+    OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
 };
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -107,6 +107,7 @@ impl Engine for DockerEngine {
             product,
             version: version.version.unwrap_or_default(),
             api,
+            builder: build::builder(&self.endpoint),
         })
     }
 
@@ -137,8 +138,12 @@ impl Engine for DockerEngine {
         images::untag(&self.docker, reference).await
     }
 
-    async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError> {
-        build::build(&self.docker, &self.endpoint, spec).await
+    async fn build_image(
+        &self,
+        spec: &BuildSpec,
+        output: &BuildOutput,
+    ) -> Result<ImageId, EngineError> {
+        build::build(&self.docker, &self.endpoint, spec, output).await
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {

@@ -21,9 +21,9 @@ use futures::stream::BoxStream;
 use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance, EndpointSpec,
-    Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec, OutputChunk,
-    PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, VolumeSpec,
+    BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
+    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec,
+    OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, VolumeSpec,
 };
 use crate::clock;
 use crate::image::Reference;
@@ -198,6 +198,7 @@ impl Engine for MemoryEngine {
                 product: "memory".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 api: (1, 51),
+                builder: Builder::BuildKit,
             })
         })
         .await
@@ -254,12 +255,15 @@ impl Engine for MemoryEngine {
         .await
     }
 
-    async fn build_image(&self, spec: &BuildSpec) -> Result<ImageId, EngineError> {
+    async fn build_image(
+        &self,
+        spec: &BuildSpec,
+        output: &BuildOutput,
+    ) -> Result<ImageId, EngineError> {
         let spec = spec.clone();
-        self.call("build image", START, move |state| {
-            Ok(state.build_image(&spec))
-        })
-        .await
+        output(format!("building `{}`\n", spec.title).as_bytes());
+        self.call("build image", START, move |state| state.build_image(&spec))
+            .await
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {

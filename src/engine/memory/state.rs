@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::{Behaviour, Written, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
-    BuildSpec, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind,
-    ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
+    BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EngineError, ExecOutcome, Exit,
+    FailureKind, ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
     OutputStream, PullSpec, RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
@@ -195,11 +195,20 @@ impl State {
         self.names.keys().cloned().collect()
     }
 
-    pub(super) fn build_image(&mut self, spec: &BuildSpec) -> ImageId {
+    /// A build starts from images that are there, as the dependency of builds has to see to.
+    pub(super) fn build_image(&mut self, spec: &BuildSpec) -> Result<ImageId, EngineError> {
+        for context in spec.contexts.values() {
+            if let ContextImage::Built(wanted) = context
+                && !self.images.values().any(|(name, _)| name == wanted)
+            {
+                let message = format!("there is no image `{wanted}` yet");
+                return Err(failure("build image", FailureKind::NotFound, &message));
+            }
+        }
         let id = ImageId::new(self.id("image"));
         self.images
             .insert(id.clone(), (spec.name.clone(), spec.labels.clone()));
-        id
+        Ok(id)
     }
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {

@@ -12,9 +12,11 @@ pub(super) struct Directives {
     pub(super) syntax: Option<Range<usize>>,
 }
 
-/// One instruction, here-documents left out.
+/// One instruction. Its here-documents are in its range, but not among its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Instruction {
+    /// From its first word to the end of its last line, the line break left out.
+    pub(super) range: Range<usize>,
     /// Its first word, in upper case.
     pub(super) keyword: String,
     /// Its other words, quotes included.
@@ -145,12 +147,14 @@ pub(super) fn instructions(text: &str, directives: &Directives) -> Vec<Instructi
         }
         joined.push(content, offset);
         let complete = std::mem::take(&mut joined);
+        let mut end = offset + content.len();
         for document in here_documents(&complete.text, directives.escape) {
-            document.skip(&mut lines);
+            end = document.skip(&mut lines).unwrap_or(end);
         }
-        found.extend(instruction(&complete, directives.escape));
+        found.extend(instruction(&complete, end, directives.escape));
     }
-    found.extend(instruction(&joined, directives.escape));
+    let end = text.trim_end_matches(['\n', '\r']).len();
+    found.extend(instruction(&joined, end, directives.escape));
     found
 }
 
@@ -160,10 +164,12 @@ fn continued(line: &str, escape: char) -> Option<&str> {
     (!before.ends_with(escape)).then_some(before)
 }
 
-fn instruction(joined: &Joined, escape: char) -> Option<Instruction> {
+fn instruction(joined: &Joined, end: usize, escape: char) -> Option<Instruction> {
     let mut words = words(joined, escape).into_iter();
+    let keyword = words.next()?;
     Some(Instruction {
-        keyword: words.next()?.text.to_uppercase(),
+        range: keyword.range.start..end.max(keyword.range.end),
+        keyword: keyword.text.to_uppercase(),
         words: words.collect(),
     })
 }
@@ -206,18 +212,22 @@ struct HereDocument {
 }
 
 impl HereDocument {
-    fn skip<'text>(&self, lines: &mut impl Iterator<Item = (usize, &'text str)>) {
-        for (_, line) in lines.by_ref() {
+    /// Passes over the document; answers where its last line ends.
+    fn skip<'text>(&self, lines: &mut impl Iterator<Item = (usize, &'text str)>) -> Option<usize> {
+        let mut end = None;
+        for (begin, line) in lines.by_ref() {
             let line = line.trim_end_matches(['\n', '\r']);
+            end = Some(begin + line.len());
             let line = if self.indented {
                 line.trim_start_matches('\t')
             } else {
                 line
             };
             if line == self.end {
-                return;
+                break;
             }
         }
+        end
     }
 }
 

@@ -9,9 +9,12 @@
 
 mod expand;
 mod lines;
+mod prepare;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+pub use self::prepare::{Preparation, Prepared, UNCACHED, UnknownBase, prepare};
 
 use self::expand::{expand, unquoted};
 use self::lines::{Instruction, Word, directives, instructions};

@@ -234,13 +234,29 @@ impl Dispatcher {
     fn engine_described(&mut self, now: Duration, capabilities: Capabilities) {
         let (major, minor) = capabilities.api;
         self.report(Event::EngineFound {
-            product: capabilities.product,
-            version: capabilities.version,
+            product: capabilities.product.clone(),
+            version: capabilities.version.clone(),
             api: format!("{major}.{minor}"),
         });
-        let builds = self.plan.images.iter().any(|image| image.build().is_some());
-        if builds && (major, minor) < BUILDKIT_API {
+        let builds = self.plan.images.iter().filter_map(PlannedImage::build);
+        let builds: Vec<_> = builds.cloned().collect();
+        for spec in &builds {
+            for key in spec.passed_over(&capabilities) {
+                let message = format!(
+                    "`{key}` in the `build` of `{}` has no effect: this engine is too old to pass it on",
+                    spec.title
+                );
+                self.report(Event::Warning { message });
+            }
+        }
+        let beyond = builds.iter().find_map(|spec| {
+            let keys = spec.beyond(capabilities.builder);
+            (!keys.is_empty()).then(|| verdict::builder_lacks(&spec.title, &keys))
+        });
+        if !builds.is_empty() && (major, minor) < BUILDKIT_API {
             self.abort(now, verdict::engine_too_old((major, minor), BUILDKIT_API));
+        } else if let Some(failure) = beyond {
+            self.abort(now, failure);
         }
         self.api = (major, minor);
         let missing = support::missing(&self.plan, self.api);

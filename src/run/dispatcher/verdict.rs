@@ -345,6 +345,23 @@ pub(super) fn subnet_held(key: &NetworkKey, error: &EngineError) -> Failure {
     }
 }
 
+/// What it means that a build asks for what its builder does not know.
+pub(super) fn builder_lacks(title: &str, keys: &[&str]) -> Failure {
+    Failure {
+        class: FailureClass::Engine,
+        kind: "BuilderLacks",
+        service: None,
+        message: format!(
+            "the engine's builder does not know `{}` in the `build` of `{title}`",
+            keys.join("`, `")
+        ),
+        log_tail: Vec::new(),
+        hint: Some(
+            "take it out, or build the image beforehand and name it with `image`".to_owned(),
+        ),
+    }
+}
+
 /// What the failure of a step means for the run.
 ///
 /// The message is in the user's terms: the step and what the engine says about it. Further lines of
@@ -374,7 +391,16 @@ pub(super) fn step_failure(
                 let (kind, hint) = image_failure(pull, &error.message);
                 (FailureClass::Environment, kind, Some(hint))
             }
-            _ => (FailureClass::Environment, "BuildFailed", None),
+            image => {
+                // A build that printed nothing has no log.
+                let build = image.and_then(PlannedImage::build);
+                let build = build.filter(|_| error.message.contains('\n'));
+                let hint = build.map(|spec| {
+                    let title = &spec.title;
+                    format!("all that it printed is in `logs/builds/{title}.log` of the output directory")
+                });
+                (FailureClass::Environment, "BuildFailed", hint)
+            }
         },
         Action::StartContainer(_) => (FailureClass::Environment, "StartFailed", None),
         Action::Fill(_) | Action::Inject(_) => (FailureClass::Environment, "CopyFailed", None),
