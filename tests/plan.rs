@@ -6,7 +6,7 @@
     reason = "a test ends at what it did not expect"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use envrun::config::model::Project;
@@ -215,6 +215,53 @@ services:
     1  build image from `/two`  (used by `c`; its base images from `one.example`)
     2  build image from `/three`  (used by `d`; its base images from `one.example`)
     "#);
+}
+
+#[test]
+fn what_a_build_is_made_from_is_there_before_it() {
+    let compose = "
+services:
+  base: { build: { context: ., target: base }, image: base, profiles: [] }
+  app:
+    build:
+      context: .
+      additional_contexts: { base: 'service:base', files: /files, web: 'docker-image://web:1' }
+    x-envrun: { suite: true }
+  more:
+    build: { context: ., target: more, additional_contexts: { f: /files } }
+    x-envrun: { suite: true }
+";
+    let selection = Selection {
+        only: vec!["app".to_owned()],
+        ..Selection::default()
+    };
+    let project = project(compose);
+    let text = |selection: &Selection| {
+        let plan = Plan::new(&project, RUN, selection).expect("a plan");
+        let text = plan.to_text();
+        let lines = text.lines().filter(|line| line.contains("build image"));
+        let lines: Vec<&str> = lines.collect();
+        let directory = project.directory.display().to_string();
+        lines.join("\n").replace(&directory, "HERE")
+    };
+    insta::assert_snapshot!(text(&Selection::default()), @r#"
+    0  build image from `HERE`  (used by `base`)
+    1  build image from `/files`  (a context of the build of `app`, `more`)
+    2  build image from `HERE` after 0, 1  (used by `app`)
+    3  build image from `HERE` after 1  (used by `more`)
+    "#);
+    insta::assert_snapshot!(text(&selection), @r#"
+    0  build image from `HERE`  (used by `base`)
+    1  build image from `/files`  (a context of the build of `app`)
+    2  build image from `HERE` after 0, 1  (used by `app`)
+    "#);
+    let plan = Plan::new(&project, RUN, &Selection::default()).expect("a plan");
+    let names: BTreeSet<String> = plan
+        .images
+        .iter()
+        .filter_map(|image| Some(image.build()?.name.clone()))
+        .collect();
+    assert_eq!(names.len(), plan.images.len(), "{names:?}");
 }
 
 fn image() -> ImageFacts {

@@ -210,6 +210,36 @@ fn credentials_come_from_the_docker_configuration() {
 }
 
 #[test]
+fn a_build_starts_from_what_is_in_a_private_registry() {
+    let registry = Registry::with_access(Access::Password, &[APP]);
+    let project = suite("unused", "").having(
+        "app/Dockerfile",
+        &format!("FROM {}\nLABEL built=yes\n", registry.name(APP)),
+    );
+    let compose = fs::read_to_string(project.path("compose.yaml")).unwrap();
+    project.file(
+        "compose.yaml",
+        compose.replace("image: unused", "build: ./app"),
+    );
+    let configuration = project.path("docker");
+    let configured = |text: &str| {
+        project.file("docker/config.json", text);
+        run_with_variable(
+            &project,
+            &[("DOCKER_CONFIG", configuration.to_str().unwrap())],
+        )
+    };
+    configured("{}").assert_code(3);
+    let auth = base64(&format!("{USER}:{PASSWORD}"));
+    let address = &registry.address;
+    let finished = configured(&format!(
+        r#"{{"auths":{{"{address}":{{"auth":"{auth}"}}}}}}"#
+    ));
+    finished.assert_code(0);
+    assert!(!finished.stderr.contains(PASSWORD));
+}
+
+#[test]
 fn credentials_come_from_helpers() {
     let registry = Registry::with_access(Access::Password, &[APP]);
     let project = suite(&registry.name(APP), "");

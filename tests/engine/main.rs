@@ -14,6 +14,8 @@
 
 mod binds;
 mod build;
+mod build_files;
+mod build_keys;
 mod command_line;
 mod concurrency;
 mod equality;

@@ -18,8 +18,8 @@ services:
   unit: { image: app, x-envrun: { suite: { junit: 'reports/*.xml' } } }
 ";
 
-/// Two networks, a named volume, volumes of the image, a build, a job, probes of three kinds, three
-/// suites; secrets and configs that go into a container, and into a volume; a
+/// Two networks, a named volume, volumes of the image, builds that need each other, a job, probes
+/// of three kinds, three suites; secrets and configs that go into a container, and into a volume; a
 /// copy of the project.
 const PIPELINE: &str = "
 services:
@@ -39,7 +39,11 @@ services:
     configs: [settings]
     networks: [back]
     healthcheck: { test: [CMD, ping], interval: 1s }
-  unit: { build: ., networks: [front], volumes: ['.:/work'], x-envrun: { bind: copy, suite: { junit: 'reports/*.xml' } } }
+  unit:
+    build: { context: ., additional_contexts: { files: /files, base: 'service:api' } }
+    networks: [front]
+    volumes: ['.:/work']
+    x-envrun: { bind: copy, suite: { junit: 'reports/*.xml' } }
   integration:
     build: .
     networks: [back]

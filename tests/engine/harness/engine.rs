@@ -2,6 +2,8 @@
 //! envrun, which is under test.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use bollard::query_parameters::{
     ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
     RemoveVolumeOptionsBuilder,
 };
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -146,6 +148,32 @@ impl Engine {
                 }
             });
         }
+    }
+
+    /// The file system of a container as a tar.
+    pub(crate) fn exported(&self, container: &str) -> Vec<u8> {
+        let pieces: Vec<_> = self
+            .runtime
+            .block_on(self.docker.export_container(container).try_collect())
+            .unwrap();
+        pieces.concat()
+    }
+
+    /// What the engine says of the image that Docker's own client builds in a directory. The image
+    /// is gone afterwards.
+    pub(crate) fn built_by_docker(&self, directory: &Path, args: &[(&str, &str)]) -> Value {
+        let name = format!("envrun-test-{}", uuid::Uuid::new_v4().simple());
+        let mut command = Command::new("docker");
+        command.args(["build", "--quiet", "--tag", &name]);
+        for (key, value) in args {
+            command.args(["--build-arg", &format!("{key}={value}")]);
+        }
+        let output = command.arg(directory).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "docker build: {said}");
+        let inspected = self.runtime.block_on(self.docker.inspect_image(&name));
+        let _ = Command::new("docker").args(["image", "rm", &name]).output();
+        serde_json::to_value(inspected.unwrap()).unwrap()
     }
 
     /// Watches the containers of a project die, from now on.
