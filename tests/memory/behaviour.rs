@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use envrun::engine::memory::{Behaviour, MemoryEngine};
-use envrun::engine::{Capabilities, Subnet};
+use envrun::engine::{Builder, Capabilities, Subnet};
 use envrun::event::Event;
 use envrun::exit_code::Signal;
 use envrun::outcome::SuiteResult;
@@ -345,6 +345,7 @@ fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
         product: "old".to_owned(),
         version: "1".to_owned(),
         api,
+        builder: Builder::BuildKit,
     };
     let input = Input::EngineDescribed(capabilities);
     let effects = dispatcher.handle(Duration::ZERO, input);
