@@ -879,3 +879,112 @@ networks:
     theirs:  chosen None
     ");
 }
+
+const REPLICAS: &str = "
+services:
+  web: { image: app, scale: 2, volumes: ['/own'], networks: { default: { aliases: [www] } } }
+  web-2: { image: app }
+  none: { image: app, deploy: { replicas: 0 } }
+  migrate: { image: app, scale: 2 }
+  checks:
+    image: app
+    depends_on:
+      web: { condition: service_healthy }
+      none: { condition: service_healthy }
+      migrate: { condition: service_completed_successfully }
+    x-envrun: { suite: true }
+";
+
+#[test]
+fn each_replica_has_its_own_steps_and_dependants_wait_for_all_of_them() {
+    let plan = Plan::new(&project(REPLICAS), RUN, &Selection::default()).expect("a plan");
+    assert_eq!(
+        plan.warnings,
+        ["service `none` has 0 replicas and is not started, and `checks` starts without it"]
+    );
+    insta::assert_snapshot!(plan.to_text(), @"
+    plan for project `test`
+      0  obtain image `app`  (used by `checks`, `migrate-1` and 4 more)
+      1  create network `default`  (used by `checks`, `migrate-1` and 4 more)
+      2  create container of `checks` after 0, 1  (suite `checks` is to be run)
+      3  start `checks` after 2, 15, 16, 17, 18  (suite `checks` is to be run)
+      4  create container of `migrate-1` after 0, 1  (job `migrate-1` is waited for)
+      5  start `migrate-1` after 4  (job `migrate-1` is waited for)
+      6  create container of `migrate-2` after 0, 1  (job `migrate-2` is waited for)
+      7  start `migrate-2` after 6  (job `migrate-2` is waited for)
+      8  create container of `web--1` after 0, 1  (service `web--1` is part of the environment)
+      9  start `web--1` after 8  (service `web--1` is part of the environment)
+     10  create container of `web--2` after 0, 1  (service `web--2` is part of the environment)
+     11  start `web--2` after 10  (service `web--2` is part of the environment)
+     12  create container of `web-2` after 0, 1  (service `web-2` is part of the environment)
+     13  start `web-2` after 12  (service `web-2` is part of the environment)
+     14  wait until suite `checks` has ended after 3  (its result is the verdict)
+     15  wait until `migrate-1` has completed after 5  (`checks` waits for it)
+     16  wait until `migrate-2` has completed after 7  (`checks` waits for it)
+     17  wait until `web--1` is ready after 9  (`checks` waits for it)
+     18  wait until `web--2` is ready after 11  (`checks` waits for it)
+     19  wait until `web-2` is ready after 13  (service `web-2` is part of the environment)
+    ");
+}
+
+#[test]
+fn what_is_shared_with_replicas_is_shared_with_the_first_and_links_lead_to_all() {
+    let compose = |scale: u32| {
+        format!(
+            "
+services:
+  web: {{ image: i, scale: {scale} }}
+  inside: {{ image: i, network_mode: 'service:web', volumes_from: ['web:ro'] }}
+  tests: {{ image: i, links: ['web:www'], x-envrun: {{ suite: true }} }}
+"
+        )
+    };
+    let plan = Plan::new(&project(&compose(2)), RUN, &Selection::default()).expect("a plan");
+    let inside = specification(&plan, "inside", NEW, &image());
+    let tests = specification(&plan, "tests", NEW, &image());
+    let shown = format!(
+        "{:?} {:?}\n{}",
+        inside.networking,
+        inside.volumes_from,
+        tests.links.join("\n")
+    );
+    insta::assert_snapshot!(shown, @r#"
+    Mode("container:id-web-1") ["id-web-1:ro"]
+    envrun-0123456789ab-web-1:test-web-1
+    envrun-0123456789ab-web-1:web-1
+    envrun-0123456789ab-web-1:www
+    envrun-0123456789ab-web-2:test-web-2
+    envrun-0123456789ab-web-2:web-2
+    envrun-0123456789ab-web-2:www
+    "#);
+    let nobody = Plan::new(&project(&compose(0)), RUN, &Selection::default());
+    insta::assert_snapshot!(nobody.expect_err("no plan").to_string(), @"
+    service `inside` shares with `web`, which has 0 replicas
+    hint: give `web` a replica, or leave out both
+    ");
+}
+
+#[test]
+fn replicas_share_the_name_of_the_service_and_nothing_else() {
+    let plan = Plan::new(&project(REPLICAS), RUN, &Selection::default()).expect("a plan");
+    let key = "default".into();
+    let told: Vec<String> = plan
+        .services
+        .values()
+        .filter(|planned| planned.of.as_str() == "web")
+        .map(|planned| {
+            let spec = specification(&plan, planned.service.name.as_str(), NEW, &image());
+            format!(
+                "{} {:?} {:?} {:?}",
+                spec.name,
+                container::endpoint(&plan, planned, &key, NEW).aliases,
+                spec.mounts[0].source,
+                spec.labels
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    envrun-0123456789ab-web--1 ["web", "web--1", "www"] Volume { name: "envrun-0123456789ab-web--1-volume-0", labels: {"dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.project": "test", "dev.envrun.replica": "web--1", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
+    envrun-0123456789ab-web--2 ["web", "web--2", "www"] Volume { name: "envrun-0123456789ab-web--2-volume-0", labels: {"dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.project": "test", "dev.envrun.replica": "web--2", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
+    "#);
+}

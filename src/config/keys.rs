@@ -181,6 +181,7 @@ pub const SERVICE: Section = Section {
         honoured("pull_refresh_after"),
         honoured("read_only"),
         honoured("runtime"),
+        honoured("scale"),
         honoured("secrets"),
         honoured("security_opt"),
         honoured("shm_size"),
@@ -211,7 +212,6 @@ pub const SERVICE: Section = Section {
         warned("pre_start"),
         warned("pre_stop"),
         warned_unless("restart", &["no"]),
-        warned_unless("scale", &["1"]),
         refused(
             "provider",
             "the service is not a container, and nothing would be in its place",

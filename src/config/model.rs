@@ -105,6 +105,21 @@ pub struct Service {
     pub sharing: Sharing,
     /// Options that are handed to the engine as they are.
     pub options: ContainerOptions,
+    /// How many containers stand behind its name, and how they come and go.
+    pub lifecycle: Lifecycle,
+}
+
+/// How many containers stand behind the name of a service, and how they come and go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// `scale:` or `deploy.replicas`; 1 when neither is given, and always 1 for a suite.
+    pub replicas: u32,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { replicas: 1 }
+    }
 }
 
 /// What a service shares with other containers, of the run or not.

@@ -39,6 +39,9 @@ use crate::options::{ContainerOptions, EndpointOptions, Ipam, Protocol};
 pub const RUN_LABEL: &str = "dev.envrun.run";
 /// Label of a container that names its service.
 pub const SERVICE_LABEL: &str = "dev.envrun.service";
+/// Label of a container that tells it from the others of its service: the name of the service, or
+/// with several replicas `web-2`.
+pub const REPLICA_LABEL: &str = "dev.envrun.replica";
 /// Label that names the project, for people who look at the engine.
 pub const PROJECT_LABEL: &str = "dev.envrun.project";
 

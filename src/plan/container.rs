@@ -31,6 +31,7 @@ pub struct Known<'run> {
 
 /// How a service hangs on one of its networks: the names under which it is found (its own, its
 /// `container_name`, its aliases), those under which it finds others, and what the file says.
+/// All replicas are found by the name of the service, each by its own name as well.
 #[must_use]
 pub fn endpoint(
     plan: &Plan,
@@ -39,7 +40,7 @@ pub fn endpoint(
     api: (u16, u16),
 ) -> EndpointSpec {
     let service = &planned.service;
-    let mut aliases = vec![service.name.to_string()];
+    let mut aliases = vec![planned.of.to_string(), service.name.to_string()];
     aliases.extend(service.container_name.clone());
     let mut options = EndpointOptions::default();
     if let Some(attachment) = service.networks.get(key) {
@@ -69,10 +70,11 @@ fn links(plan: &Plan, planned: &PlannedService) -> Vec<String> {
         let Some(other) = plan.services.get(name) else {
             continue;
         };
+        let (of, number) = (&other.of, other.number);
         for alias in [
             alias.clone(),
-            format!("{name}-1"),
-            format!("{}-{name}-1", plan.project),
+            format!("{of}-{number}"),
+            format!("{}-{of}-{number}", plan.project),
         ] {
             links.insert(format!("{}:{alias}", other.container_name));
         }
@@ -144,7 +146,7 @@ pub fn specification(
     }
     ContainerSpec {
         name: planned.container_name.clone(),
-        labels: service_labels(&run_labels(plan.run, &plan.project), service),
+        labels: service_labels(&run_labels(plan.run, &plan.project), planned),
         image: image.id.clone(),
         command: service.command.clone(),
         entrypoint: service.entrypoint.clone(),

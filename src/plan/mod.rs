@@ -12,6 +12,7 @@ mod images;
 pub mod injection;
 mod names;
 pub mod readiness;
+mod replicas;
 mod steps;
 pub mod subnet;
 pub mod support;
@@ -25,8 +26,11 @@ use self::host::{Host, Placement, Unseen};
 pub use self::image::{PlannedImage, Pull};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
+use self::replicas::Replica;
 use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Service};
-use crate::engine::{NetworkSpec, PROJECT_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec};
+use crate::engine::{
+    NetworkSpec, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec,
+};
 use crate::image::Mirrors;
 use crate::image::reference::ReferenceError;
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
@@ -47,13 +51,14 @@ pub struct Plan {
     pub volumes: BTreeMap<VolumeKey, PlannedVolume>,
     /// Volumes to fill before they are mounted.
     pub copies: Vec<PlannedCopy>,
-    /// The services that take part.
+    /// The services that take part, each replica as a service of its own: a service with three
+    /// replicas is three services here, `web-1` to `web-3`.
     pub services: BTreeMap<ServiceName, PlannedService>,
     /// The steps; a step's id is its index.
     pub steps: Vec<Step>,
     /// Limit of the whole run, teardown excluded.
     pub timeout: Option<Duration>,
-    /// What is done in another way than the file says, because of where envrun and the engine are.
+    /// What the user should know before anything is done, one line each.
     pub warnings: Vec<String>,
 }
 
@@ -142,11 +147,16 @@ pub enum PlannedVolume {
     External(String),
 }
 
-/// A service of the run.
+/// A service of the run, or one replica of it.
 #[derive(Debug, Clone)]
 pub struct PlannedService {
-    /// The model of the service.
+    /// The model of the service. Of a replica, the name and those in `depends_on` are those of
+    /// replicas.
     pub service: Service,
+    /// The service of the file, by whose name all of its replicas are found.
+    pub of: ServiceName,
+    /// Which of its replicas it is, counted from 1.
+    pub number: u32,
     /// Its image.
     pub image: ImageIndex,
     /// Unique name of its container.
@@ -201,6 +211,16 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: ReferenceError,
     },
+    /// A service shares with one that has no container.
+    #[error(
+        "service `{service}` shares with `{with}`, which has 0 replicas\nhint: give `{with}` a replica, or leave out both"
+    )]
+    SharesWithNobody {
+        /// The service.
+        service: ServiceName,
+        /// The other one.
+        with: ServiceName,
+    },
     /// `--skip` leaves nothing.
     #[error("`--only` and `--skip` together leave no suite to run")]
     NothingSelected,
@@ -218,11 +238,12 @@ pub fn run_labels(run: RunId, project: &str) -> BTreeMap<String, String> {
 /// Labels of the container of a service.
 fn service_labels(
     plan_labels: &BTreeMap<String, String>,
-    service: &Service,
+    planned: &PlannedService,
 ) -> BTreeMap<String, String> {
-    let mut labels = service.labels.clone();
+    let mut labels = planned.service.labels.clone();
     labels.extend(plan_labels.clone());
-    labels.insert(SERVICE_LABEL.to_owned(), service.name.to_string());
+    labels.insert(SERVICE_LABEL.to_owned(), planned.of.to_string());
+    labels.insert(REPLICA_LABEL.to_owned(), planned.service.name.to_string());
     labels
 }
 
@@ -245,7 +266,11 @@ impl Plan {
         selection: &Selection,
         host: &Host,
     ) -> Result<Self, PlanError> {
-        let services = select(project, selection)?;
+        let replicas::Replicas {
+            replicas,
+            mut warnings,
+        } = replicas::replicas(&select(project, selection)?)?;
+        let services: Vec<&Service> = replicas.iter().map(|replica| &replica.service).collect();
         let labels = run_labels(run, &project.name);
         let mut images = images::Images::new(project, run, &labels);
         let mut image_of = BTreeMap::new();
@@ -261,31 +286,41 @@ impl Plan {
         let volumes = plan_volumes(project, &services, run, &labels);
         let mut copies = Vec::new();
         let mut unseen = Unseen::default();
-        let planned: BTreeMap<ServiceName, PlannedService> = services
+        let planned: BTreeMap<ServiceName, PlannedService> = replicas
             .into_iter()
-            .map(|service| {
-                let image = image_of[&service.name];
-                let mut place = |mount: &Mount| {
-                    let copy =
-                        |found: &FoundPath| injection::copy_of(&mut copies, found, run, image);
-                    host.place(mount, &project.directory, &mut unseen, copy)
-                };
-                let binds = service.mounts.iter().enumerate();
-                let binds = binds
-                    .filter_map(|(index, mount)| Some((index, place(mount)?)))
-                    .collect();
-                let planned = PlannedService {
-                    image,
-                    binds,
-                    injection: injection::plan_files(&mut copies, service, run, image),
-                    container_name: resource_name(run, service.name.as_str()),
-                    networks: networks_by_priority(service),
-                    mounted_images: mounted_images.remove(&service.name).unwrap_or_default(),
-                    service: service.clone(),
-                };
-                (service.name.clone(), planned)
-            })
+            .map(
+                |Replica {
+                     of,
+                     service,
+                     number,
+                 }| {
+                    let image = image_of[&service.name];
+                    let mut place = |mount: &Mount| {
+                        let copy =
+                            |found: &FoundPath| injection::copy_of(&mut copies, found, run, image);
+                        host.place(mount, &project.directory, &mut unseen, copy)
+                    };
+                    let name = service.name.clone();
+                    let binds = service.mounts.iter().enumerate();
+                    let binds = binds
+                        .filter_map(|(index, mount)| Some((index, place(mount)?)))
+                        .collect();
+                    let planned = PlannedService {
+                        of,
+                        number,
+                        image,
+                        binds,
+                        injection: injection::plan_files(&mut copies, &service, run, image),
+                        container_name: resource_name(run, name.as_str()),
+                        networks: networks_by_priority(&service),
+                        mounted_images: mounted_images.remove(&name).unwrap_or_default(),
+                        service,
+                    };
+                    (name, planned)
+                },
+            )
             .collect();
+        warnings.extend(unseen.warnings());
         let mut plan = Self {
             run,
             project: project.name.clone(),
@@ -296,7 +331,7 @@ impl Plan {
             services: planned,
             steps: Vec::new(),
             timeout: project.settings.timeout,
-            warnings: unseen.warnings(),
+            warnings,
         };
         plan.steps = steps::steps(&plan);
         Ok(plan)

@@ -209,6 +209,8 @@ pub enum Work {
 pub struct ProbeTask {
     /// The service.
     pub service: ServiceName,
+    /// The name by which others speak to it, for probes that have to name a host.
+    pub host: ServiceName,
     /// Its container, for healthchecks.
     pub container: ContainerId,
     /// Its address, if it has one.

@@ -84,7 +84,7 @@ async fn one(
                 let answer = match (machine.probe(), dial) {
                     (Probe::Network(probe), Some(address)) => {
                         prober
-                            .attempt(probe, task.service.as_str(), address.address, limit)
+                            .attempt(probe, task.host.as_str(), address.address, limit)
                             .await
                     }
                     (Probe::Network(probe), None) => look_inside(shared, task, probe, limit).await,

@@ -27,6 +27,7 @@ mod isolation;
 mod naming;
 mod ordering;
 mod readiness;
+mod replicas;
 mod reports;
 mod scenario;
 mod sharing;

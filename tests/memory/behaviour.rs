@@ -11,7 +11,7 @@ use envrun::plan::subnet::{Candidates, DEFAULT_POOL};
 use envrun::run::dispatcher::{Dispatcher, Settings};
 use envrun::run::effect::{Effect, Input};
 
-use super::support::{Behaviours, FAILING, PASSING, RUN, plan, run, suite};
+use super::support::{Behaviours, FAILING, PASSING, RUN, plan, run, suite, timeline};
 
 const SERVICES: &str = "
 services:
@@ -30,13 +30,6 @@ fn behaviours() -> Behaviours {
         ("unit", suite(PASSING, 0)),
         ("e2e", suite(PASSING, 0)),
     ])
-}
-
-async fn timeline(behaviours: Behaviours, compose: &str, signals: &[(Duration, Signal)]) -> String {
-    let engine = MemoryEngine::new(behaviours);
-    let finished = run(&engine, plan(compose), signals).await;
-    assert_eq!(engine.everything(), []);
-    finished.told.timeline()
 }
 
 #[tokio::test(start_paused = true)]

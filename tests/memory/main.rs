@@ -10,4 +10,5 @@ mod behaviour;
 mod faults;
 mod images;
 mod injection;
+mod replicas;
 mod support;

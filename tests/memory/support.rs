@@ -87,6 +87,7 @@ impl Told {
                     problems,
                     ..
                 } => format!("{suite} {result:?} {problems:?}"),
+                Event::Warning { message } => format!("warning: {message}"),
                 Event::RunAborted { failure } => format!("aborted: {}", failure.message),
                 Event::SignalReceived { signal } => signal.name().to_owned(),
                 Event::Verdict { summary } => {
@@ -167,4 +168,16 @@ pub(crate) async fn run(
     };
     let outcome = envrun::run::run(plan, settings, wiring).await;
     Finished { outcome, told }
+}
+
+/// Runs a Compose file and tells what happened; nothing is left.
+pub(crate) async fn timeline(
+    behaviours: Behaviours,
+    compose: &str,
+    signals: &[(Duration, Signal)],
+) -> String {
+    let engine = MemoryEngine::new(behaviours);
+    let finished = run(&engine, plan(compose), signals).await;
+    assert_eq!(engine.everything(), []);
+    finished.told.timeline()
 }

@@ -13,8 +13,8 @@ pub const DEPLOY: Section = Section {
     path: "services.*.deploy",
     owner: "`deploy`",
     keys: &[
+        honoured("replicas"),
         honoured("resources"),
-        warned("replicas"),
         warned("restart_policy"),
         swarm("endpoint_mode"),
         swarm("labels"),

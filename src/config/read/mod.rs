@@ -10,6 +10,7 @@ mod extension;
 mod health;
 mod image;
 pub(super) mod injected;
+mod lifecycle;
 pub(super) mod mounts;
 mod networks;
 mod options;

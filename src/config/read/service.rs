@@ -15,7 +15,8 @@ use super::injected::FileUse;
 use super::mounts::BindPlace;
 use super::networks::read_attachments;
 use super::{
-    build, environment, extension, health, image, injected, mounts, options, ports, sharing,
+    build, environment, extension, health, image, injected, lifecycle, mounts, options, ports,
+    sharing,
 };
 use crate::name::{NetworkKey, ServiceName};
 
@@ -100,6 +101,7 @@ pub(super) fn read_service(
             .get("labels")
             .map(|node| context.labels(node, "labels"))
             .unwrap_or_default(),
+        lifecycle: lifecycle::read_lifecycle(context, map, extension.suite.is_some()),
         ready: extension.ready,
         suite: extension.suite,
         sharing: shared.sharing,

@@ -5,6 +5,7 @@ mod builds;
 mod hostile;
 mod images;
 mod injected;
+mod lifecycle;
 mod merging;
 mod options;
 mod problems;
@@ -259,6 +260,10 @@ fn describe_service(service: &Service, out: &mut String) {
             "suite",
             format!("junit {:?} timeout {:?}", suite.junit, suite.timeout),
         );
+    }
+    let lifecycle = &service.lifecycle;
+    if lifecycle.replicas != 1 {
+        line("replicas", lifecycle.replicas.to_string());
     }
     let mut options = service.options.clone();
     let resources = std::mem::take(&mut options.resources);

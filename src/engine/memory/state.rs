@@ -14,7 +14,7 @@ use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EngineError, ExecOutcome, Exit,
     FailureKind, ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
-    OutputStream, PullSpec, RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
+    OutputStream, PullSpec, REPLICA_LABEL, RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
@@ -306,10 +306,11 @@ impl State {
                 volumes.insert(name.clone());
             }
         }
-        let service = spec
-            .labels
-            .get(SERVICE_LABEL)
-            .map(String::as_str)
+        let behaviour = [REPLICA_LABEL, SERVICE_LABEL]
+            .into_iter()
+            .filter_map(|label| spec.labels.get(label))
+            .find_map(|name| self.behaviours.get(name.as_str()))
+            .cloned()
             .unwrap_or_default();
         let id = ContainerId::new(self.id("container"));
         let container = Container {
@@ -322,7 +323,7 @@ impl State {
                 .working_dir
                 .clone()
                 .unwrap_or_else(|| "/app".to_owned()),
-            behaviour: self.behaviours.get(service).cloned().unwrap_or_default(),
+            behaviour,
             started: None,
             phase: watch::Sender::new(Phase::Created),
         };

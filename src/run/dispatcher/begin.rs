@@ -175,6 +175,7 @@ impl Dispatcher {
 
     pub(super) fn begin_wait(&mut self, now: Duration, name: &ServiceName) {
         let planned = &self.plan.services[name];
+        let host = planned.of.clone();
         let Some(image) = self.images.get(&planned.image) else {
             return self.bug(now, &format!("the image of `{name}` is not known"));
         };
@@ -195,6 +196,7 @@ impl Dispatcher {
         let alone = self.is_alone(name);
         self.effect(Effect::Probe(Box::new(ProbeTask {
             service: name.clone(),
+            host,
             container,
             address,
             alone,
