@@ -145,6 +145,18 @@ pub enum Event {
         /// How it ended.
         exit: Exit,
     },
+    /// A container has ended, and is started again as `restart` says.
+    ServiceRestarting {
+        /// Its service.
+        service: ServiceName,
+        /// How it ended.
+        exit: Exit,
+        /// Which restart it is, counted from 1.
+        restart: u32,
+        /// From the end to the start.
+        #[serde(rename = "pause_ms", serialize_with = "milliseconds")]
+        pause: Duration,
+    },
     /// A suite's container has started.
     SuiteStarted {
         /// The suite.

@@ -180,6 +180,7 @@ pub const SERVICE: Section = Section {
         honoured("pull_policy"),
         honoured("pull_refresh_after"),
         honoured("read_only"),
+        honoured("restart"),
         honoured("runtime"),
         honoured("scale"),
         honoured("secrets"),
@@ -211,7 +212,6 @@ pub const SERVICE: Section = Section {
         warned("post_start"),
         warned("pre_start"),
         warned("pre_stop"),
-        warned_unless("restart", &["no"]),
         refused(
             "provider",
             "the service is not a container, and nothing would be in its place",
@@ -291,6 +291,18 @@ pub const DEPENDENCY: Section = Section {
         honoured("condition"),
         honoured("required"),
         warned_unless("restart", &["false"]),
+    ],
+};
+
+/// `deploy.restart_policy:` of a service.
+pub const RESTART_POLICY: Section = Section {
+    path: "services.*.deploy.restart_policy",
+    owner: "`restart_policy`",
+    keys: &[
+        honoured("condition"),
+        honoured("delay"),
+        honoured("max_attempts"),
+        honoured("window"),
     ],
 };
 
@@ -508,6 +520,7 @@ pub const SECTIONS: &[&Section] = &[
     &BUILD_SECRET,
     &HEALTHCHECK,
     &DEPENDENCY,
+    &RESTART_POLICY,
     &ATTACHMENT,
     &PORT,
     &MOUNT,

@@ -114,12 +114,42 @@ pub struct Service {
 pub struct Lifecycle {
     /// `scale:` or `deploy.replicas`; 1 when neither is given, and always 1 for a suite.
     pub replicas: u32,
+    /// `restart:` or `deploy.restart_policy`.
+    pub restart: Restart,
 }
 
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self { replicas: 1 }
+        Self {
+            replicas: 1,
+            restart: Restart::default(),
+        }
     }
+}
+
+/// What happens when a container ends by itself. Performed by envrun, never by the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restart {
+    /// After which ends it is started again.
+    pub condition: RestartCondition,
+    /// Most restarts; `None` means no limit.
+    pub attempts: Option<u32>,
+    /// Shortest pause before a restart.
+    pub delay: Duration,
+    /// A restart after which the container runs for this long does not count; `None`: all count.
+    pub window: Option<Duration>,
+}
+
+/// After which ends a container is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RestartCondition {
+    /// `no`, `none`.
+    #[default]
+    Never,
+    /// `on-failure`: after any exit code but 0.
+    OnFailure,
+    /// `always`, `any`, `unless-stopped`.
+    Always,
 }
 
 /// What a service shares with other containers, of the run or not.

@@ -108,6 +108,15 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             )]
         }
         Event::ServiceDied { service, exit } => vec![format!("{service}: {exit}")],
+        Event::ServiceRestarting {
+            service,
+            exit,
+            restart,
+            pause,
+        } => vec![format!(
+            "{service}: {exit}, restart {restart} in {}",
+            seconds(*pause)
+        )],
         Event::SuiteStarted { suite } => vec![format!("{suite}: suite started")],
         Event::SuiteFinished {
             suite,

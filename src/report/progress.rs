@@ -1,5 +1,6 @@
 //! Events as a live picture: one line a service, on a terminal.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -83,6 +84,12 @@ impl Progress {
             Event::ServiceCompleted { service, after } => {
                 self.finish(service, format!("completed after {}", seconds(*after)));
             }
+            Event::ServiceRestarting {
+                service,
+                exit,
+                restart,
+                ..
+            } => self.set(service, format!("{exit}, restart {restart}")),
             Event::ServiceDied { service, exit } => self.finish(service, exit.to_string()),
             Event::SuiteFinished {
                 suite,
@@ -152,7 +159,7 @@ impl Progress {
         bar
     }
 
-    fn set(&self, service: &ServiceName, message: &'static str) {
+    fn set(&self, service: &ServiceName, message: impl Into<Cow<'static, str>>) {
         if let Some(line) = self.services.get(service) {
             line.reset_elapsed();
             line.set_message(message);

@@ -55,6 +55,22 @@ pub enum Input {
         /// State and addresses.
         facts: ContainerFacts,
     },
+    /// A container has started once more.
+    Restarted {
+        /// Its service.
+        service: ServiceName,
+        /// State and addresses.
+        facts: ContainerFacts,
+    },
+    /// A container could not be started once more.
+    RestartFailed {
+        /// Its service.
+        service: ServiceName,
+        /// How.
+        error: EngineError,
+        /// Its last output.
+        log_tail: Vec<String>,
+    },
     /// A step has failed.
     Failed {
         /// The step.
@@ -68,6 +84,8 @@ pub enum Input {
     Ready {
         /// The service.
         service: ServiceName,
+        /// Which start of its container was probed.
+        start: u32,
         /// Which probes, in words.
         by: String,
         /// Attempts over all of them.
@@ -77,6 +95,8 @@ pub enum Input {
     NotReady {
         /// The service.
         service: ServiceName,
+        /// Which start of its container was probed.
+        start: u32,
         /// The state of its probes, in words.
         summary: String,
         /// Its last output.
@@ -132,6 +152,13 @@ pub enum Effect {
     StopProbe(ServiceName),
     /// Wait for the end of a container.
     Watch {
+        /// Its service.
+        service: ServiceName,
+        /// The container.
+        container: ContainerId,
+    },
+    /// Attach to the output of an ended container and start it once more.
+    Restart {
         /// Its service.
         service: ServiceName,
         /// The container.
@@ -222,6 +249,8 @@ pub struct ProbeTask {
     pub requirement: Requirement,
     /// When the container started, since the start of the run.
     pub started: Duration,
+    /// Which start of the container is probed, counted from 1.
+    pub start: u32,
 }
 
 /// A timer of the run.
@@ -231,4 +260,6 @@ pub enum Timer {
     Run,
     /// The limit of a suite, or the deadline of a job.
     Container(ServiceName),
+    /// The pause before a container is started once more.
+    Restart(ServiceName),
 }

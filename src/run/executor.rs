@@ -102,6 +102,7 @@ impl Executor {
                 let drained = self.drained.remove(&service);
                 self.spawn(watch(Arc::clone(&self.shared), service, container, drained).boxed());
             }
+            Effect::Restart { service, container } => self.restart(service, container),
             Effect::Kill(container) => {
                 let engine = Arc::clone(&self.shared.engine);
                 // The end of the container is what counts; a kill that fails finds it ended or

@@ -49,6 +49,7 @@ pub(super) async fn until_ready(shared: Arc<Shared>, prober: Arc<dyn Prober>, ta
                 let log_tail = shared.tails.tail(&task.service);
                 return shared.send(Input::NotReady {
                     service: task.service.clone(),
+                    start: task.start,
                     summary,
                     log_tail,
                 });
@@ -60,6 +61,7 @@ pub(super) async fn until_ready(shared: Arc<Shared>, prober: Arc<dyn Prober>, ta
     passed.sort();
     shared.send(Input::Ready {
         service: task.service.clone(),
+        start: task.start,
         by: passed.join(" and "),
         attempts,
     });

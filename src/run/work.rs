@@ -12,7 +12,7 @@ use super::executor::Executor;
 use super::ledger::Intent;
 use super::obtaining;
 use super::shared::Shared;
-use crate::engine::{EngineError, FailureKind, ResourceKind};
+use crate::engine::{ContainerFacts, EngineError, FailureKind, ResourceKind};
 use crate::event::Event;
 use crate::name::{ContainerId, ServiceName};
 use crate::plan::StepId;
@@ -100,11 +100,44 @@ impl Executor {
                 self.spawn_droppable(upload(shared, step, container, entries).boxed());
             }
             Work::Start { service, container } => {
-                let (complete, drained) = oneshot::channel();
-                self.drained.insert(service.clone(), drained);
-                self.spawn(start(shared, step, service, container, complete).boxed());
+                let starting = self.start(service.clone(), container);
+                let starting = async move {
+                    match starting.await {
+                        Ok(facts) => shared.send(Input::Started { step, facts }),
+                        Err(error) => shared.fail(step, error, Some(&service)),
+                    }
+                };
+                self.spawn(starting.boxed());
             }
         }
+    }
+
+    /// Starts an ended container once more.
+    pub(super) fn restart(&mut self, service: ServiceName, container: ContainerId) {
+        let shared = Arc::clone(&self.shared);
+        let starting = self.start(service.clone(), container);
+        let starting = async move {
+            let input = match starting.await {
+                Ok(facts) => Input::Restarted { service, facts },
+                Err(error) => Input::RestartFailed {
+                    log_tail: shared.tails.tail(&service),
+                    service,
+                    error,
+                },
+            };
+            shared.send(input);
+        };
+        self.spawn(starting.boxed());
+    }
+
+    fn start(
+        &mut self,
+        service: ServiceName,
+        container: ContainerId,
+    ) -> impl Future<Output = Result<ContainerFacts, EngineError>> + Send + use<> {
+        let (complete, drained) = oneshot::channel();
+        self.drained.insert(service.clone(), drained);
+        start(Arc::clone(&self.shared), service, container, complete)
     }
 
     /// Records an intent. A watchdog that is gone is worth a warning, not a failure.
@@ -184,32 +217,21 @@ async fn upload(
 /// Attaches first, so that no byte is lost, then starts.
 async fn start(
     shared: Arc<Shared>,
-    step: StepId,
     service: ServiceName,
     container: ContainerId,
     complete: oneshot::Sender<()>,
-) {
-    let output = match shared.engine.attach(&container).await {
-        Ok(output) => output,
-        Err(error) => return shared.fail(step, error, None),
-    };
+) -> Result<ContainerFacts, EngineError> {
+    let mut output = shared.engine.attach(&container).await?;
     let drain = Arc::clone(&shared);
-    let name = service.clone();
     // An attached stream that nobody reads blocks the container, so it is drained whatever happens
     // to the run.
     tokio::spawn(async move {
-        let mut output = output;
         while let Some(Ok(chunk)) = output.next().await {
-            drain.tails.push(&name, chunk.stream, &chunk.bytes);
-            drain.recorder.output(&name, &chunk);
+            drain.tails.push(&service, chunk.stream, &chunk.bytes);
+            drain.recorder.output(&service, &chunk);
         }
         let _ = complete.send(());
     });
-    if let Err(error) = shared.engine.start_container(&container).await {
-        return shared.fail(step, error, Some(&service));
-    }
-    match shared.engine.inspect_container(&container).await {
-        Ok(facts) => shared.send(Input::Started { step, facts }),
-        Err(error) => shared.fail(step, error, Some(&service)),
-    }
+    shared.engine.start_container(&container).await?;
+    shared.engine.inspect_container(&container).await
 }

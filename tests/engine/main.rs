@@ -29,6 +29,7 @@ mod ordering;
 mod readiness;
 mod replicas;
 mod reports;
+mod restarts;
 mod scenario;
 mod sharing;
 mod signals;

@@ -11,4 +11,5 @@ mod faults;
 mod images;
 mod injection;
 mod replicas;
+mod restarts;
 mod support;

@@ -80,6 +80,12 @@ impl Told {
                 Event::ServiceReady { service, by, .. } => format!("{service} ready: {by}"),
                 Event::ServiceCompleted { service, .. } => format!("{service} completed"),
                 Event::ServiceDied { service, exit } => format!("{service} {exit}"),
+                Event::ServiceRestarting {
+                    service,
+                    exit,
+                    restart,
+                    pause,
+                } => format!("{service} {exit}, restart {restart} in {pause:?}"),
                 Event::SuiteStarted { suite } => format!("{suite} started"),
                 Event::SuiteFinished {
                     suite,

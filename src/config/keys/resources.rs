@@ -1,6 +1,6 @@
 //! The keys of what a container may use: `deploy`, devices, limits, and where its log goes.
 
-use super::{KeyRule, Section, honoured, no_effect, warned};
+use super::{KeyRule, Section, honoured, no_effect};
 
 const SWARM: &str = "only Swarm does this";
 
@@ -15,7 +15,7 @@ pub const DEPLOY: Section = Section {
     keys: &[
         honoured("replicas"),
         honoured("resources"),
-        warned("restart_policy"),
+        honoured("restart_policy"),
         swarm("endpoint_mode"),
         swarm("labels"),
         swarm("mode"),

@@ -1,7 +1,12 @@
 //! How many containers a service has, and how they come and go.
 
-use super::super::model::Lifecycle;
-use super::super::yaml::{Entry, Mapping, Node, Value};
+use std::time::Duration;
+
+use super::super::diagnostic::Problem;
+use super::super::keys;
+use super::super::model::{Lifecycle, Restart, RestartCondition};
+use super::super::suggest::did_you_mean;
+use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 use super::context::Context;
 use super::scalar::whole;
 
@@ -19,6 +24,7 @@ pub(super) fn read_lifecycle(
         .and_then(|node| context.mapping(node, "deploy"));
     Lifecycle {
         replicas: read_replicas(context, map, deploy, is_suite),
+        restart: read_restart(context, map, deploy, is_suite),
     }
 }
 
@@ -87,4 +93,130 @@ fn check_addresses(context: &mut Context<'_>, map: &Mapping, replicas: u32) {
             context.error_help(&entry.key.place, message, help);
         }
     }
+}
+
+/// `deploy.restart_policy:`, else `restart:`; the order is Compose's.
+fn read_restart(
+    context: &mut Context<'_>,
+    map: &Mapping,
+    deploy: Option<&Mapping>,
+    is_suite: bool,
+) -> Restart {
+    let short = map.entry("restart").filter(|entry| !entry.value.is_null());
+    let long = deploy.and_then(|deploy| deploy.entry("restart_policy"));
+    let long = long.filter(|entry| !entry.value.is_null());
+    let mut restart = Restart::default();
+    if let Some(entry) = short {
+        restart = read_short(context, &entry.value).unwrap_or_default();
+    }
+    if let Some(entry) = long {
+        if let Some(short) = short {
+            let help = "`deploy.restart_policy` is in force instead, as with Compose";
+            context.warn(&short.key.place, "`restart` has no effect", Some(help));
+        }
+        restart = read_restart_policy(context, entry).unwrap_or_default();
+    }
+    if is_suite && restart.condition != RestartCondition::Never {
+        let entry = long.or(short);
+        if let Some(entry) = entry {
+            let message = format!("`{}` has no effect on a suite", entry.key.text);
+            let help = "the first end of a suite is its result";
+            context.warn(&entry.key.place, message, Some(help));
+        }
+        return Restart::default();
+    }
+    restart
+}
+
+const CONDITIONS: [(&str, RestartCondition); 6] = [
+    ("no", RestartCondition::Never),
+    ("none", RestartCondition::Never),
+    ("on-failure", RestartCondition::OnFailure),
+    ("always", RestartCondition::Always),
+    ("any", RestartCondition::Always),
+    ("unless-stopped", RestartCondition::Always),
+];
+
+fn read_condition(context: &mut Context<'_>, node: &Node, text: &str) -> Option<RestartCondition> {
+    let found = CONDITIONS.iter().find(|(name, _)| *name == text);
+    if found.is_none() {
+        let names = CONDITIONS.map(|(name, _)| name);
+        let help = did_you_mean(text, names)
+            .unwrap_or_else(|| "write `no`, `always`, `on-failure` or `unless-stopped`".to_owned());
+        let message = format!("unknown restart policy `{}`", shorten(text));
+        context
+            .problems
+            .push(Problem::error(message).at(&node.place).help(help));
+    }
+    found.map(|(_, condition)| *condition)
+}
+
+/// `no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`.
+fn read_short(context: &mut Context<'_>, node: &Node) -> Option<Restart> {
+    let text = context
+        .text(node, "restart")
+        .filter(|text| !text.is_empty())?;
+    let (name, attempts) = match text.split_once(':') {
+        Some((name, attempts)) => (name, Some(attempts)),
+        None => (text.as_str(), None),
+    };
+    let condition = read_condition(context, node, name)?;
+    let attempts = match attempts {
+        None => None,
+        Some(attempts) if condition == RestartCondition::OnFailure => match attempts.parse() {
+            Ok(attempts) => Some(attempts),
+            Err(_) => {
+                let message = format!("`{}` is no number of restarts", shorten(attempts));
+                context.error_help(&node.place, message, "write `on-failure:3`");
+                None
+            }
+        },
+        Some(_) => {
+            let message = format!("`{name}` takes no number of restarts");
+            context.error_help(&node.place, message, "`on-failure:3` does");
+            None
+        }
+    };
+    Some(Restart {
+        condition,
+        attempts: limit(attempts),
+        ..Restart::default()
+    })
+}
+
+/// The engine takes zero restarts for no limit.
+fn limit(attempts: Option<u32>) -> Option<u32> {
+    attempts.filter(|attempts| *attempts > 0)
+}
+
+fn read_restart_policy(context: &mut Context<'_>, entry: &Entry) -> Option<Restart> {
+    let map = context.mapping(&entry.value, "restart_policy")?;
+    context.check_keys(map, &keys::RESTART_POLICY);
+    let condition = match map.get("condition").filter(|node| !node.is_null()) {
+        Some(node) => {
+            let text = context.filled_text(node, "condition")?;
+            read_condition(context, node, &text)?
+        }
+        None => {
+            let message = "`restart_policy` has no `condition`, so nothing is restarted";
+            let help = "as with Compose; write `condition: any` or `condition: on-failure`";
+            context.warn(&entry.key.place, message, Some(help));
+            RestartCondition::Never
+        }
+    };
+    if condition == RestartCondition::Never {
+        return None;
+    }
+    let attempts = map
+        .get("max_attempts")
+        .filter(|node| !node.is_null())
+        .and_then(|node| context.integer(node, "max_attempts", 0..=u64::from(u32::MAX)))
+        .and_then(|attempts| u32::try_from(attempts).ok());
+    let mut duration = |key: &str| map.get(key).and_then(|node| context.duration(node, key));
+    Some(Restart {
+        condition,
+        attempts: limit(attempts),
+        delay: duration("delay").unwrap_or(Duration::ZERO),
+        window: duration("window").filter(|window| !window.is_zero()),
+    })
 }

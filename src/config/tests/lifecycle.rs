@@ -118,3 +118,175 @@ networks: { back: , front:  }
      help: leave the address out, or have one replica
     ");
 }
+
+#[test]
+fn restart_policies_are_read_in_both_forms() {
+    insta::assert_snapshot!(show("
+services:
+  always: { image: i, restart: always }
+  never: { image: i, restart: no }
+  quoted: { image: i, restart: 'no' }
+  unless: { image: i, restart: unless-stopped }
+  failure: { image: i, restart: on-failure }
+  thrice: { image: i, restart: 'on-failure:3' }
+  zero: { image: i, restart: 'on-failure:0' }
+  long: { image: i, deploy: { restart_policy: { condition: on-failure, delay: 5s, max_attempts: 3, window: 2m } } }
+  any: { image: i, deploy: { restart_policy: { condition: any } } }
+"), @"
+    project demo in /PARENT/demo
+    service always
+      image i
+      on default
+      restart Restart { condition: Always, attempts: None, delay: 0ns, window: None }
+    service any
+      image i
+      on default
+      restart Restart { condition: Always, attempts: None, delay: 0ns, window: None }
+    service failure
+      image i
+      on default
+      restart Restart { condition: OnFailure, attempts: None, delay: 0ns, window: None }
+    service long
+      image i
+      on default
+      restart Restart { condition: OnFailure, attempts: Some(3), delay: 5s, window: Some(120s) }
+    service never
+      image i
+      on default
+    service quoted
+      image i
+      on default
+    service thrice
+      image i
+      on default
+      restart Restart { condition: OnFailure, attempts: Some(3), delay: 0ns, window: None }
+    service unless
+      image i
+      on default
+      restart Restart { condition: Always, attempts: None, delay: 0ns, window: None }
+    service zero
+      image i
+      on default
+      restart Restart { condition: OnFailure, attempts: None, delay: 0ns, window: None }
+    network default
+    ");
+}
+
+#[test]
+fn what_a_restart_policy_does_not_do_is_said() {
+    insta::assert_snapshot!(show_service("image: i\ndeploy: { restart_policy: { max_attempts: 3 } }"), @"
+    project demo in /PARENT/demo
+    service web
+      image i
+      on default
+    network default
+
+      ⚠ `restart_policy` has no `condition`, so nothing is restarted
+       ╭─[compose.yaml:4:15]
+     4 │     deploy: { restart_policy: { max_attempts: 3 } }
+       ·               ──────────────
+       ╰────
+      help: as with Compose; write `condition: any` or `condition: on-failure`
+
+    1 warning
+    ");
+    insta::assert_snapshot!(show_service("image: i\nrestart: always\ndeploy: { restart_policy: { condition: none } }"), @"
+    project demo in /PARENT/demo
+    service web
+      image i
+      on default
+    network default
+
+      ⚠ `restart` has no effect
+       ╭─[compose.yaml:4:5]
+     4 │     restart: always
+       ·     ───────
+       ╰────
+      help: `deploy.restart_policy` is in force instead, as with Compose
+
+    1 warning
+    ");
+    insta::assert_snapshot!(show_service("image: i\nrestart: always\nx-envrun: { suite: true }"), @"
+    project demo in /PARENT/demo
+    suite web
+      image i
+      on default
+      suite junit [] timeout None
+    network default
+
+      ⚠ `restart` has no effect on a suite
+       ╭─[compose.yaml:4:5]
+     4 │     restart: always
+       ·     ───────
+       ╰────
+      help: the first end of a suite is its result
+
+    1 warning
+    ");
+}
+
+#[test]
+fn restart_policies_that_do_not_exist_are_errors() {
+    insta::assert_snapshot!(show_service("image: i\nrestart: on-failur"), @"
+      × unknown restart policy `on-failur`
+       ╭─[compose.yaml:4:14]
+     3 │     image: i
+     4 │     restart: on-failur
+       ·              ─────────
+       ╰────
+      help: did you mean `on-failure`?
+
+    1 error
+    ");
+    insta::assert_snapshot!(show_service("image: i\nrestart: 'always:3'"), @"
+      × `always` takes no number of restarts
+       ╭─[compose.yaml:4:14]
+     3 │     image: i
+     4 │     restart: 'always:3'
+       ·              ──────────
+       ╰────
+      help: `on-failure:3` does
+
+    1 error
+    ");
+    insta::assert_snapshot!(show_service("image: i\nrestart: 'on-failure:often'"), @"
+      × `often` is no number of restarts
+       ╭─[compose.yaml:4:14]
+     3 │     image: i
+     4 │     restart: 'on-failure:often'
+       ·              ──────────────────
+       ╰────
+      help: write `on-failure:3`
+
+    1 error
+    ");
+    insta::assert_snapshot!(show_service("image: i\nrestart: false"), @r#"
+      × `restart` must be text, found the boolean `false`
+       ╭─[compose.yaml:4:14]
+     3 │     image: i
+     4 │     restart: false
+       ·              ─────
+       ╰────
+      help: quote it: `"false"`
+
+    1 error
+    "#);
+    insta::assert_snapshot!(show_service("image: i\ndeploy: { restart_policy: { condition: sometimes, every: 5s } }"), @"
+      × unknown restart policy `sometimes`
+       ╭─[compose.yaml:4:44]
+     3 │     image: i
+     4 │     deploy: { restart_policy: { condition: sometimes, every: 5s } }
+       ·                                            ─────────
+       ╰────
+      help: write `no`, `always`, `on-failure` or `unless-stopped`
+
+      × unknown key `every` of `restart_policy`
+       ╭─[compose.yaml:4:55]
+     3 │     image: i
+     4 │     deploy: { restart_policy: { condition: sometimes, every: 5s } }
+       ·                                                       ─────
+       ╰────
+
+    2 errors
+    ");
+}

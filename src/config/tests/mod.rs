@@ -265,6 +265,9 @@ fn describe_service(service: &Service, out: &mut String) {
     if lifecycle.replicas != 1 {
         line("replicas", lifecycle.replicas.to_string());
     }
+    if lifecycle.restart != Default::default() {
+        line("restart", format!("{:?}", lifecycle.restart));
+    }
     let mut options = service.options.clone();
     let resources = std::mem::take(&mut options.resources);
     for option in differing(&options).into_iter().chain(differing(&resources)) {

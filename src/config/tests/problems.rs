@@ -12,11 +12,11 @@ services:
     depends_on: [bd]
     networks: [bakend]
     volumes: ["dta:/x"]
-    restart: always
+    develop: {}
     healthcheck: { interval: 10 }
   db:
     image: postgres
-    restart: always
+    develop: {}
     environment: { A: [1] }
 networks: { backend: }
 volumes: { data: }
@@ -28,13 +28,13 @@ volumes: { data: }
        ╰────
       help: it is obsolete; remove it
 
-      ⚠ `restart` of a service is not honoured yet
+      ⚠ `develop` of a service is not honoured yet
        ╭─[compose.yaml:9:5]
-     9 │     restart: always
+     9 │     develop: {}
        ·     ───────
        ╰────
         ╭─[compose.yaml:13:5]
-     13 │     restart: always
+     13 │     develop: {}
         ·     ───────
         ╰────
 
@@ -94,13 +94,13 @@ volumes: { data: }
      7 │     networks: [bakend]
      8 │     volumes: ["dta:/x"]
        ·               ────────
-     9 │     restart: always
+     9 │     develop: {}
        ╰────
       help: did you mean `data`?
 
       × `interval` must be text, found the number `10`
         ╭─[compose.yaml:10:30]
-      9 │     restart: always
+      9 │     develop: {}
      10 │     healthcheck: { interval: 10 }
         ·                              ──
      11 │   db:
@@ -109,7 +109,7 @@ volumes: { data: }
 
       × `environment.A` must be text, a number or a boolean, found a list
         ╭─[compose.yaml:14:23]
-     13 │     restart: always
+     13 │     develop: {}
      14 │     environment: { A: [1] }
         ·                       ───
      15 │ networks: { backend: }

@@ -34,8 +34,10 @@ use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 pub struct Behaviour {
     /// Ports that accept connections, each from this long after the start.
     pub accepts: BTreeMap<u16, Duration>,
-    /// The container ends this long after the start, with this exit code. `None`: it runs until it
-    /// is removed.
+    /// How its first runs end, one entry a run: how long after the start, and the exit code.
+    pub crashes: Vec<(Duration, i64)>,
+    /// The container ends this long after any later start, with this exit code. `None`: it runs
+    /// until it is removed.
     pub exits: Option<(Duration, i64)>,
     /// Whether the exit counts as an OOM kill.
     pub oom_killed: bool,
@@ -317,20 +319,21 @@ impl Engine for MemoryEngine {
         container: &ContainerId,
     ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
         let id = container.clone();
-        let mut ended = self
+        let mut life = self
             .call("attach", READ, move |state| state.subscribe(&id))
             .await?;
         let engine = self.clone();
         let id = container.clone();
-        // Nothing before the start, the output with it, the end with the container's.
+        // Nothing before the next start, the output with it, the end with the container's.
+        let run = life.borrow().next_run();
         let stream = futures::stream::once(async move {
-            let _ = ended.wait_for(|phase| phase.has_started()).await;
+            let _ = life.wait_for(|life| life.run >= run).await;
             let chunk = engine.lock().output(&id);
-            (ended, chunk)
+            (life, chunk)
         })
-        .flat_map(|(mut ended, chunk)| {
+        .flat_map(move |(mut life, chunk)| {
             let end = futures::stream::once(async move {
-                let _ = ended.wait_for(|phase| phase.has_ended()).await;
+                let _ = life.wait_for(|life| life.has_ended(run)).await;
             });
             futures::stream::iter([Ok(chunk)]).chain(end.filter_map(|()| async { None }))
         });
@@ -340,10 +343,10 @@ impl Engine for MemoryEngine {
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
         let (engine, id) = (self.clone(), container.clone());
         self.call("start container", START, move |state| {
-            if let Some(after) = state.start(&id)? {
+            if let Some(end) = state.start(&id)? {
                 tokio::spawn(async move {
-                    clock::pause(after).await;
-                    engine.lock().end(&id);
+                    clock::pause(end.after).await;
+                    engine.lock().end(&id, &end);
                 });
             }
             Ok(())
@@ -368,10 +371,11 @@ impl Engine for MemoryEngine {
 
     async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError> {
         let id = container.clone();
-        let mut ended = self
+        let mut life = self
             .call("wait container", READ, move |state| state.subscribe(&id))
             .await?;
-        let _ = ended.wait_for(|phase| phase.has_ended()).await;
+        let run = life.borrow().run;
+        let _ = life.wait_for(|life| life.has_ended(run)).await;
         Ok(())
     }
 

@@ -26,21 +26,40 @@ const FLAKY_PULLS: u32 = 2;
 type Labels = BTreeMap<String, String>;
 
 /// Where a container is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Created,
-    Running,
-    Ended(i64),
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Life {
+    /// How often it was started.
+    pub(super) run: u32,
+    /// The exit code, once that run has ended.
+    exit: Option<i64>,
 }
 
-impl Phase {
-    pub(super) const fn has_started(&self) -> bool {
-        !matches!(self, Self::Created)
+impl Life {
+    const fn is_running(&self) -> bool {
+        self.run > 0 && self.exit.is_none()
     }
 
-    pub(super) const fn has_ended(&self) -> bool {
-        matches!(self, Self::Ended(_))
+    /// The run that an attached client sees: the one that goes on, else the next one.
+    pub(super) const fn next_run(&self) -> u32 {
+        if self.is_running() {
+            self.run
+        } else {
+            self.run + 1
+        }
     }
+
+    /// Whether a run is over.
+    pub(super) const fn has_ended(&self, run: u32) -> bool {
+        self.run > run || (self.run == run && self.exit.is_some())
+    }
+}
+
+/// How a run ends by itself.
+pub(super) struct End {
+    run: u32,
+    /// From its start.
+    pub(super) after: Duration,
+    code: i64,
 }
 
 #[derive(Debug)]
@@ -53,7 +72,15 @@ struct Container {
     working_dir: String,
     behaviour: Behaviour,
     started: Option<Instant>,
-    phase: watch::Sender<Phase>,
+    life: watch::Sender<Life>,
+}
+
+impl Container {
+    fn stop_with(&self, code: i64) {
+        self.life.send_modify(|life| {
+            life.exit.get_or_insert(code);
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -325,7 +352,7 @@ impl State {
                 .unwrap_or_else(|| "/app".to_owned()),
             behaviour,
             started: None,
-            phase: watch::Sender::new(Phase::Created),
+            life: watch::Sender::new(Life::default()),
         };
         self.containers.insert(id.clone(), container);
         if let Networking::Network(network, _) = &spec.networking {
@@ -334,12 +361,9 @@ impl State {
         Ok(id)
     }
 
-    pub(super) fn subscribe(
-        &self,
-        id: &ContainerId,
-    ) -> Result<watch::Receiver<Phase>, EngineError> {
+    pub(super) fn subscribe(&self, id: &ContainerId) -> Result<watch::Receiver<Life>, EngineError> {
         self.container(id)
-            .map(|container| container.phase.subscribe())
+            .map(|container| container.life.subscribe())
     }
 
     pub(super) fn output(&self, id: &ContainerId) -> OutputChunk {
@@ -353,8 +377,8 @@ impl State {
         }
     }
 
-    /// Starts a container; answers after which time it ends by itself.
-    pub(super) fn start(&mut self, id: &ContainerId) -> Result<Option<Duration>, EngineError> {
+    /// Starts a container; answers how it ends by itself. A running one just goes on.
+    pub(super) fn start(&mut self, id: &ContainerId) -> Result<Option<End>, EngineError> {
         let container = self.containers.get_mut(id).ok_or_else(|| {
             failure(
                 "start container",
@@ -362,37 +386,44 @@ impl State {
                 "no such container",
             )
         })?;
+        let life = *container.life.borrow();
+        if life.is_running() {
+            return Ok(None);
+        }
         container.started = Some(clock::now());
-        container.phase.send_replace(Phase::Running);
-        Ok(container.behaviour.exits.map(|(after, _)| after))
+        let run = life.run + 1;
+        container.life.send_replace(Life { run, exit: None });
+        let crashes = &container.behaviour.crashes;
+        let crash = crashes.get(life.run as usize).copied();
+        let end = crash.or(container.behaviour.exits);
+        Ok(end.map(|(after, code)| End { run, after, code }))
     }
 
-    /// Ends a container by itself.
-    pub(super) fn end(&mut self, id: &ContainerId) {
+    /// Ends a run by itself, unless it is over.
+    pub(super) fn end(&mut self, id: &ContainerId, end: &End) {
         if let Some(container) = self.containers.get(id)
-            && *container.phase.borrow() == Phase::Running
+            && !container.life.borrow().has_ended(end.run)
         {
-            let code = container.behaviour.exits.map_or(0, |(_, code)| code);
-            container.phase.send_replace(Phase::Ended(code));
+            container.stop_with(end.code);
         }
     }
 
     pub(super) fn kill(&mut self, id: &ContainerId) -> Result<(), EngineError> {
         let container = self.container(id)?;
-        if *container.phase.borrow() != Phase::Running {
+        if !container.life.borrow().is_running() {
             return Err(failure(
                 "kill container",
                 FailureKind::Busy,
                 "it is not running",
             ));
         }
-        container.phase.send_replace(Phase::Ended(137));
+        container.stop_with(137);
         Ok(())
     }
 
     pub(super) fn inspect(&self, id: &ContainerId) -> Result<ContainerFacts, EngineError> {
         let container = self.container(id)?;
-        let phase = *container.phase.borrow();
+        let life = *container.life.borrow();
         let addresses = container.networks.iter().map(|(id, address)| {
             let gateway = self
                 .networks
@@ -408,15 +439,12 @@ impl State {
             )
         });
         Ok(ContainerFacts {
-            running: phase == Phase::Running,
-            exit: match phase {
-                Phase::Ended(code) => Some(Exit {
-                    code: Some(code),
-                    oom_killed: container.behaviour.oom_killed,
-                    error: None,
-                }),
-                _ => None,
-            },
+            running: life.is_running(),
+            exit: life.exit.map(|code| Exit {
+                code: Some(code),
+                oom_killed: container.behaviour.oom_killed,
+                error: None,
+            }),
             addresses: addresses.collect(),
             host_ports: BTreeMap::new(),
             working_dir: container.working_dir.clone(),
@@ -425,7 +453,7 @@ impl State {
 
     pub(super) fn exec(&self, id: &ContainerId) -> Result<ExecOutcome, EngineError> {
         let container = self.container(id)?;
-        if *container.phase.borrow() != Phase::Running {
+        if !container.life.borrow().is_running() {
             return Err(failure(
                 "exec",
                 FailureKind::Busy,
@@ -453,7 +481,7 @@ impl State {
                 .remove(&ContainerId::new(resource.id.as_str()))
             {
                 Some(container) => {
-                    container.phase.send_replace(Phase::Ended(137));
+                    container.stop_with(137);
                     true
                 }
                 None => false,
@@ -548,7 +576,7 @@ impl State {
                     .get(port)
                     .zip(container.started)
                     .is_some_and(|(after, started)| {
-                        started.elapsed() >= *after && *container.phase.borrow() == Phase::Running
+                        started.elapsed() >= *after && container.life.borrow().is_running()
                     })
             };
             container

@@ -186,11 +186,20 @@ impl Dispatcher {
         if state.exit.is_some() {
             return;
         }
+        let start = state.restarts.starts;
+        let first_start = state.restarts.first_start;
+        let was_settled = state.settled_at.is_some();
         let (Some(container), Some(started)) = (state.container.clone(), state.started_at) else {
             return self.bug(now, &format!("`{name}` is waited for before its start"));
         };
         if requirement.probes.is_empty() {
             return self.ready(now, name, reason, 0);
+        }
+        let mut requirement = requirement;
+        // Restarts do not give a service more time to become ready for the first time.
+        if !was_settled {
+            let lost = started.saturating_sub(first_start.unwrap_or(started));
+            requirement.deadline = requirement.deadline.map(|limit| limit.saturating_sub(lost));
         }
         let address = self.address(name);
         let alone = self.is_alone(name);
@@ -202,6 +211,7 @@ impl Dispatcher {
             alone,
             requirement,
             started,
+            start,
         })));
     }
 

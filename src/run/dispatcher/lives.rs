@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Dispatcher, Progress, verdict};
+use super::{Dispatcher, Progress, ServiceState, verdict};
 use crate::config::model::{Role, Service};
 use crate::engine::{ContainerFacts, Exit};
 use crate::event::Event;
@@ -13,7 +13,7 @@ use crate::run::effect::{Effect, Timer};
 
 /// How long a container may take to end by itself: the limit of a suite, the deadline of a job.
 /// Zero means no limit.
-fn limit(service: &Service) -> Option<Duration> {
+pub(super) fn limit(service: &Service) -> Option<Duration> {
     let limit = match service.role {
         Role::Suite => service.suite.as_ref()?.timeout,
         Role::Job => service.ready.as_ref()?.deadline,
@@ -27,6 +27,15 @@ impl Dispatcher {
         let Action::StartContainer(name) = self.plan.steps[step.0].action.clone() else {
             return self.bug(now, "a start was answered that was not asked for");
         };
+        self.step_done(now, step);
+        if let Some(limit) = limit(&self.plan.services[&name].service) {
+            self.effect(Effect::StartTimer(Timer::Container(name.clone()), limit));
+        }
+        self.runs(now, &name, facts);
+    }
+
+    /// A container runs, for the first time or once more.
+    pub(super) fn runs(&mut self, now: Duration, name: &ServiceName, facts: ContainerFacts) {
         let host_ports = facts
             .host_ports
             .iter()
@@ -35,26 +44,20 @@ impl Dispatcher {
         let state = self.services.entry(name.clone()).or_default();
         state.started_at = Some(now);
         state.facts = Some(facts);
+        state.restarts.started(now);
         let container = state.container.clone();
-        self.step_done(now, step);
-        let planned = &self.plan.services[&name];
-        let role = planned.service.role;
-        if let Some(limit) = limit(&planned.service) {
-            self.effect(Effect::StartTimer(Timer::Container(name.clone()), limit));
-        }
-        if role == Role::Suite {
-            self.report(Event::SuiteStarted {
-                suite: name.clone(),
-            });
+        let service = name.clone();
+        if self.plan.services[name].service.role == Role::Suite {
+            self.report(Event::SuiteStarted { suite: service });
         } else {
             self.report(Event::ServiceStarted {
-                service: name.clone(),
+                service,
                 host_ports,
             });
         }
         if let Some(container) = container {
             self.effect(Effect::Watch {
-                service: name,
+                service: name.clone(),
                 container,
             });
         }
@@ -108,7 +111,7 @@ impl Dispatcher {
         log_tail: Vec<String>,
     ) {
         let state = self.services.get(name);
-        let started = state.and_then(|state| state.started_at).unwrap_or(now);
+        let started = state.and_then(ServiceState::awaited_since).unwrap_or(now);
         let reason = state
             .and_then(|state| state.requirement.as_ref())
             .map(|requirement| requirement.reason.clone())
@@ -118,8 +121,9 @@ impl Dispatcher {
             kind: "NotReady",
             service: Some(name.clone()),
             message: format!(
-                "service `{name}` not ready after {} ({summary}; probed because of {reason})",
+                "service `{name}` not ready after {}{} ({summary}; probed because of {reason})",
                 verdict::seconds(now.saturating_sub(started)),
+                self.services[name].restarts.so_far(),
             ),
             log_tail,
             hint: Some(format!(
@@ -162,26 +166,26 @@ impl Dispatcher {
             .images
             .get(&planned.image)
             .is_some_and(|image| readiness::requirement(&planned.service, image).declared);
-        let was_ready = state.settled_at.is_some();
+        let was_ready = state.settled_at.is_some() && !state.completed;
         let timed_out = state.timed_out;
-        if exit.code == Some(0) && !timed_out && (is_job || !declared) {
-            self.effect(Effect::StopProbe(name.clone()));
-            let after = self.settle(now, name, None);
-            self.report(Event::ServiceCompleted {
-                service: name.clone(),
-                after,
-            });
-            for action in [
-                Action::AwaitReady(name.clone()),
-                Action::AwaitCompleted(name.clone()),
-            ] {
-                if let Some(step) = self.step_of(&action)
-                    && matches!(self.progress[step.0], Progress::Pending | Progress::Running)
-                {
-                    self.step_done(now, step);
-                }
+        let good_end = exit.code == Some(0) && !timed_out && (is_job || !declared);
+        // A job that has succeeded is done, whatever `restart` says.
+        let pause = if good_end && is_job {
+            None
+        } else {
+            self.pause_before_restart(now, planned, &exit)
+        };
+        // A service that serves and is to be started again has not completed.
+        if good_end && !(was_ready && pause.is_some()) {
+            self.completed(now, name);
+            if let Some(pause) = pause {
+                self.rest(name, exit, pause);
             }
             return;
+        }
+        if let Some(pause) = pause {
+            self.await_again(now, name);
+            return self.rest(name, exit, pause);
         }
         self.report(Event::ServiceDied {
             service: name.clone(),
@@ -205,6 +209,7 @@ impl Dispatcher {
                 format!("service `{name}` {exit} while the run was going on"),
             ),
         };
+        let message = message + &self.services[name].restarts.so_far();
         let hint = exit.oom_killed.then(|| {
             format!("raise `mem_limit` of `{name}`, or give the engine's host more memory")
         });
@@ -218,6 +223,29 @@ impl Dispatcher {
         };
         self.settle(now, name, Some(failure.clone()));
         self.abort(now, failure);
+    }
+
+    /// Notes that a job, or a service without a declared probe, has ended with 0.
+    fn completed(&mut self, now: Duration, name: &ServiceName) {
+        self.effect(Effect::StopProbe(name.clone()));
+        let after = self.settle(now, name, None);
+        let state = self.services.entry(name.clone()).or_default();
+        if !std::mem::replace(&mut state.completed, true) {
+            self.report(Event::ServiceCompleted {
+                service: name.clone(),
+                after,
+            });
+        }
+        for action in [
+            Action::AwaitReady(name.clone()),
+            Action::AwaitCompleted(name.clone()),
+        ] {
+            if let Some(step) = self.step_of(&action)
+                && matches!(self.progress[step.0], Progress::Pending | Progress::Running)
+            {
+                self.step_done(now, step);
+            }
+        }
     }
 
     /// Notes the end of a suite.

@@ -6,6 +6,7 @@
 
 mod begin;
 mod lives;
+mod restarts;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,10 +70,15 @@ enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct ServiceState {
     container: Option<ContainerId>,
+    /// When its container started last.
     pub(super) started_at: Option<Duration>,
+    /// When its container started first, how often since, and when it may start again.
+    restarts: restarts::Restarts,
     facts: Option<ContainerFacts>,
     /// `Some` once it is ready or completed.
     settled_at: Option<Duration>,
+    /// It has ended with 0 as it may, and nobody waits for it any more.
+    completed: bool,
     pub(super) exit: Option<Exit>,
     pub(super) timed_out: bool,
     /// When a suite ended, and its last output.
@@ -169,15 +175,30 @@ impl Dispatcher {
                 error,
                 log_tail,
             } => self.failed(now, step, &error, log_tail),
+            Input::Restarted { service, facts } => self.restarted(now, &service, facts),
+            Input::RestartFailed {
+                service,
+                error,
+                log_tail,
+            } => {
+                let action = Action::StartContainer(service);
+                let failure = verdict::step_failure(&self.plan, &action, &error, log_tail);
+                self.abort(now, failure);
+            }
+            // What was probed has ended in the meantime, and the next start is probed anew.
+            Input::Ready { service, start, .. } | Input::NotReady { service, start, .. }
+                if start != self.services[&service].restarts.starts => {}
             Input::Ready {
                 service,
                 by,
                 attempts,
+                ..
             } => self.ready(now, &service, by, attempts),
             Input::NotReady {
                 service,
                 summary,
                 log_tail,
+                ..
             } => self.not_ready(now, &service, &summary, log_tail),
             Input::Exited {
                 service,
@@ -494,6 +515,8 @@ impl Dispatcher {
                 verdict::cut_off_suites(self, now);
                 self.abort(now, failure);
             }
+            Timer::Restart(name) => self.restart(&name),
+            Timer::Container(name) if self.is_resting(&name) => self.given_up(now, &name),
             Timer::Container(name) => {
                 let state = self.services.entry(name.clone()).or_default();
                 if state.exit.is_none()
