@@ -175,6 +175,8 @@ pub const SERVICE: Section = Section {
         honoured("pids_limit"),
         honoured("platform"),
         honoured("ports"),
+        honoured("post_start"),
+        honoured("pre_stop"),
         honoured("privileged"),
         honoured("profiles"),
         honoured("pull_policy"),
@@ -187,7 +189,6 @@ pub const SERVICE: Section = Section {
         honoured("security_opt"),
         honoured("shm_size"),
         honoured("stdin_open"),
-        honoured("stop_grace_period"),
         honoured("stop_signal"),
         honoured("storage_opt"),
         honoured("sysctls"),
@@ -209,9 +210,11 @@ pub const SERVICE: Section = Section {
         ),
         warned("develop"),
         warned("models"),
-        warned("post_start"),
         warned("pre_start"),
-        warned("pre_stop"),
+        no_effect(
+            "stop_grace_period",
+            "teardown kills at once; `x-envrun.stop_grace` asks for a graceful stop",
+        ),
         refused(
             "provider",
             "the service is not a container, and nothing would be in its place",
@@ -303,6 +306,19 @@ pub const RESTART_POLICY: Section = Section {
         honoured("delay"),
         honoured("max_attempts"),
         honoured("window"),
+    ],
+};
+
+/// One entry of `post_start:` and `pre_stop:` of a service.
+pub const HOOK: Section = Section {
+    path: "services.*.post_start[]",
+    owner: "a hook",
+    keys: &[
+        honoured("command"),
+        honoured("environment"),
+        honoured("privileged"),
+        honoured("user"),
+        honoured("working_dir"),
     ],
 };
 
@@ -464,10 +480,10 @@ pub const SERVICE_EXTENSION: Section = Section {
     owner: "`x-envrun`",
     keys: &[
         honoured("bind"),
+        honoured("pre_stop"),
         honoured("ready"),
+        honoured("stop_grace"),
         honoured("suite"),
-        warned("pre_stop"),
-        warned("stop_grace"),
     ],
 };
 
@@ -521,6 +537,7 @@ pub const SECTIONS: &[&Section] = &[
     &HEALTHCHECK,
     &DEPENDENCY,
     &RESTART_POLICY,
+    &HOOK,
     &ATTACHMENT,
     &PORT,
     &MOUNT,

@@ -116,6 +116,30 @@ pub struct Lifecycle {
     pub replicas: u32,
     /// `restart:` or `deploy.restart_policy`.
     pub restart: Restart,
+    /// `post_start:`: commands that are run in each container after its start, in file order.
+    pub post_start: Vec<Hook>,
+    /// `pre_stop:`: commands that are run in each container before teardown ends it, in file order.
+    pub pre_stop: Vec<Hook>,
+    /// `x-envrun.pre_stop`: limit of all `pre_stop` commands of a container together; default 5 s.
+    pub pre_stop_limit: Option<Duration>,
+    /// `x-envrun.stop_grace`: how long teardown waits after the stop signal; `None`: it kills at
+    /// once.
+    pub stop_grace: Option<Duration>,
+}
+
+/// A command of `post_start:` or `pre_stop:`, run in a container of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// `command:`, which no shell runs unless it names one.
+    pub command: Vec<String>,
+    /// `user:`; `None` is the container's.
+    pub user: Option<String>,
+    /// `privileged:`.
+    pub privileged: bool,
+    /// `working_dir:`; `None` is the container's.
+    pub working_dir: Option<String>,
+    /// `environment:` over the container's, resolved like that of a service.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Default for Lifecycle {
@@ -123,6 +147,10 @@ impl Default for Lifecycle {
         Self {
             replicas: 1,
             restart: Restart::default(),
+            post_start: Vec::new(),
+            pre_stop: Vec::new(),
+            pre_stop_limit: None,
+            stop_grace: None,
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod build;
 pub mod docker;
+mod exec;
 pub mod memory;
 mod mount;
 mod pull;
@@ -28,6 +29,7 @@ pub use self::build::{
     BuildContext, BuildOptions, BuildOutput, BuildSecret, BuildSpec, ContextImage,
     DockerfileSource, SecretValue,
 };
+pub use self::exec::{ExecOutcome, ExecSpec};
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 use crate::image::Reference;
@@ -105,6 +107,13 @@ pub trait Engine: Send + Sync + 'static {
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError>;
     /// Kills a running container. Its remains stay, so that reports can still be read from them.
     async fn kill_container(&self, container: &ContainerId) -> Result<(), EngineError>;
+    /// Sends a running container its stop signal, and kills it when it still runs after `grace`,
+    /// which engines count in whole seconds. Returns when it has ended.
+    async fn stop_container(
+        &self,
+        container: &ContainerId,
+        grace: Duration,
+    ) -> Result<(), EngineError>;
     /// State and addresses of a container.
     async fn inspect_container(
         &self,
@@ -116,7 +125,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn exec(
         &self,
         container: &ContainerId,
-        command: &[String],
+        spec: &ExecSpec,
     ) -> Result<ExecOutcome, EngineError>;
     /// A tar archive of a path of a container, running or stopped. `None` when the path does not
     /// exist.
@@ -468,15 +477,6 @@ fn signal_name(code: i64) -> Option<&'static str> {
         15 => "SIGTERM",
         _ => return None,
     })
-}
-
-/// Result of a command run in a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecOutcome {
-    /// Exit code.
-    pub code: i64,
-    /// The last output, both streams, at most a few kilobytes.
-    pub output_tail: String,
 }
 
 /// What a resource is.

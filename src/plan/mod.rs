@@ -115,6 +115,8 @@ pub enum Action {
     Inject(ServiceName),
     /// Attaches to the output of the container and starts it.
     StartContainer(ServiceName),
+    /// Runs the `post_start` hooks in the container.
+    RunHooks(ServiceName),
     /// Waits until a service is ready.
     AwaitReady(ServiceName),
     /// Waits until a job has exited with 0.

@@ -29,6 +29,7 @@ fn expected(plan: &Plan, action: &Action) -> u64 {
         Action::CreateContainer(_) | Action::CreateFiller(_) => 10,
         Action::Fill(_) | Action::Inject(_) => 100,
         Action::ConnectNetwork(..) => 5,
+        Action::RunHooks(_) => 100,
         Action::StartContainer(_) => 250,
         Action::AwaitReady(_) | Action::AwaitCompleted(_) | Action::AwaitSuite(_) => 1000,
     }
@@ -204,7 +205,19 @@ impl List<'_> {
             );
             before_start.extend(self.find(&inject));
         }
-        self.add(Action::StartContainer(name.clone()), cause, before_start);
+        let start = Action::StartContainer(name.clone());
+        self.add(start.clone(), cause, before_start);
+        if !planned.service.lifecycle.post_start.is_empty() {
+            let after = self.find(&start).into_iter().collect();
+            let cause = format!("`{name}` counts as started only after them");
+            self.add(Action::RunHooks(name.clone()), cause, after);
+        }
+    }
+
+    /// The step after which a service counts as started.
+    fn started(&self, name: &ServiceName) -> Option<StepId> {
+        self.find(&Action::RunHooks(name.clone()))
+            .or_else(|| self.find(&Action::StartContainer(name.clone())))
     }
 
     /// Lets the creation of a container wait for those of the containers that it names.
@@ -223,10 +236,7 @@ impl List<'_> {
 
     fn waits(&mut self, planned: &PlannedService) {
         let name = &planned.service.name;
-        let start: Vec<StepId> = self
-            .find(&Action::StartContainer(name.clone()))
-            .into_iter()
-            .collect();
+        let start: Vec<StepId> = self.started(name).into_iter().collect();
         match planned.service.role {
             Role::Service => {
                 let cause = dependants(self.plan, name);
@@ -264,14 +274,17 @@ impl List<'_> {
             let completed = Action::AwaitCompleted(name.clone());
             let suite = Action::AwaitSuite(name.clone());
             let order: [Action; 3] = match dependency.condition {
-                Condition::Started => [Action::StartContainer(name.clone()), completed, suite],
-                Condition::Ready => [completed, ready, suite],
+                Condition::Started | Condition::Ready => [completed, ready, suite],
                 Condition::Healthy => [ready, completed, suite],
                 Condition::CompletedSuccessfully => [completed, suite, ready],
             };
+            let step = match dependency.condition {
+                Condition::Started => self.started(name),
+                _ => order.iter().find_map(|action| self.find(action)),
+            };
             // An optional dependency that is not part of the run has no step, and nothing waits for
             // it.
-            if let Some(step) = order.iter().find_map(|action| self.find(action)) {
+            if let Some(step) = step {
                 let success = dependency.condition != Condition::Ready
                     && dependency.condition != Condition::Started;
                 self.steps[start.0].needs.push(Need { step, success });

@@ -33,6 +33,7 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
         Action::CreateContainer(name) => format!("create container of `{name}`"),
         Action::ConnectNetwork(name, key) => format!("connect `{name}` to network `{key}`"),
         Action::StartContainer(name) => format!("start `{name}`"),
+        Action::RunHooks(name) => format!("run the `post_start` hooks of `{name}`"),
         Action::AwaitReady(name) => format!("wait until `{name}` is ready"),
         Action::AwaitCompleted(name) => format!("wait until `{name}` has completed"),
         Action::AwaitSuite(name) => format!("wait until suite `{name}` has ended"),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::{
-    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, Exit,
-    ImageFacts, NetworkAddress, NetworkSpec, VolumeSpec,
+    BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, ExecSpec,
+    Exit, ImageFacts, NetworkAddress, NetworkSpec, VolumeSpec,
 };
 use crate::event::Event;
 use crate::exit_code::Signal;
@@ -80,6 +80,31 @@ pub enum Input {
         /// The last output of the service concerned.
         log_tail: Vec<String>,
     },
+    /// The `post_start` hooks of a service are done.
+    HooksDone {
+        /// The service.
+        service: ServiceName,
+        /// Which start of its container they belong to.
+        start: u32,
+    },
+    /// A `post_start` hook of a service has failed.
+    HookFailed {
+        /// The service.
+        service: ServiceName,
+        /// Which start of its container it belongs to.
+        start: u32,
+        /// The hook and what came of it.
+        message: String,
+        /// Its last output.
+        output: Vec<String>,
+        /// Whether the container still runs.
+        running: bool,
+    },
+    /// Something about the end of a container that the user should know.
+    FarewellFailed {
+        /// One line.
+        message: String,
+    },
     /// All probes of a service have passed.
     Ready {
         /// The service.
@@ -150,6 +175,10 @@ pub enum Effect {
     Probe(Box<ProbeTask>),
     /// Stop probing a service.
     StopProbe(ServiceName),
+    /// Run the `post_start` hooks of a service.
+    RunHooks(Box<HookTask>),
+    /// Do not wait for the hooks of a service any more.
+    StopHooks(ServiceName),
     /// Wait for the end of a container.
     Watch {
         /// Its service.
@@ -183,8 +212,10 @@ pub enum Effect {
     Abandon,
     /// Write the reports of what is known so far.
     WriteReports,
-    /// Remove everything.
-    TearDown,
+    /// Take leave of the containers that ask for it, then remove everything.
+    TearDown(Vec<Farewell>),
+    /// Remove everything now, without taking leave.
+    Hurry,
     /// Leave at once, without waiting for teardown.
     GiveUp,
     /// The run is over.
@@ -251,6 +282,30 @@ pub struct ProbeTask {
     pub started: Duration,
     /// Which start of the container is probed, counted from 1.
     pub start: u32,
+}
+
+/// Commands to be run in a container one after the other.
+#[derive(Debug, Clone)]
+pub struct HookTask {
+    /// The service.
+    pub service: ServiceName,
+    /// Its container.
+    pub container: ContainerId,
+    /// The commands.
+    pub hooks: Vec<ExecSpec>,
+    /// Limit of all of them; `None` means no limit.
+    pub limit: Option<Duration>,
+    /// Which start of the container they belong to.
+    pub start: u32,
+}
+
+/// What a container is given time for before it is removed.
+#[derive(Debug, Clone)]
+pub struct Farewell {
+    /// Its `pre_stop` hooks.
+    pub hooks: HookTask,
+    /// How long it may take to end by its stop signal; `None`: it is not sent.
+    pub grace: Option<Duration>,
 }
 
 /// A timer of the run.

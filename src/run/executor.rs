@@ -17,7 +17,7 @@ use super::output::Tails;
 use super::shared::Shared;
 use super::teardown::{self, Limits};
 use super::watch::watch;
-use super::{Wiring, collect, readying};
+use super::{Wiring, collect, hooks, readying};
 use crate::clock::{self, Instant};
 use crate::name::ServiceName;
 use crate::outcome::Outcome;
@@ -37,6 +37,9 @@ pub(super) struct Executor {
     /// What is dropped when the run is abandoned.
     droppable: Vec<AbortHandle>,
     probes: BTreeMap<ServiceName, AbortHandle>,
+    hooks: BTreeMap<ServiceName, AbortHandle>,
+    /// Ends the time that containers are given before they are removed.
+    hurry: Option<oneshot::Sender<()>>,
     /// Fires when the output of a service is complete.
     pub(super) drained: BTreeMap<ServiceName, oneshot::Receiver<()>>,
 }
@@ -59,6 +62,8 @@ impl Executor {
             wiring,
             droppable: Vec::new(),
             probes: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            hurry: None,
             drained: BTreeMap::new(),
         }
     }
@@ -95,6 +100,17 @@ impl Executor {
             }
             Effect::StopProbe(service) => {
                 if let Some(handle) = self.probes.remove(&service) {
+                    handle.abort();
+                }
+            }
+            Effect::RunHooks(task) => {
+                let service = task.service.clone();
+                let running = hooks::post_start(Arc::clone(&self.shared), *task);
+                let handle = self.spawn_droppable(running.boxed());
+                self.hooks.insert(service, handle);
+            }
+            Effect::StopHooks(service) => {
+                if let Some(handle) = self.hooks.remove(&service) {
                     handle.abort();
                 }
             }
@@ -153,16 +169,21 @@ impl Executor {
                 let problems = self.shared.recorder.write(outcome).await;
                 self.shared.send(Input::ReportProblems(problems));
             }
-            Effect::TearDown => {
+            Effect::TearDown(farewells) => {
                 let shared = Arc::clone(&self.shared);
                 let ledger = Arc::clone(&self.wiring.ledger);
                 let limits = self.limits;
+                let (hurry, hurried) = oneshot::channel();
+                self.hurry = Some(hurry);
                 // Not `spawn`: teardown must not share the fate of anything.
                 tokio::spawn(async move {
+                    hooks::farewell(&shared, farewells, hurried).await;
                     let report = teardown::tear_down(&shared.engine, &ledger, limits).await;
                     shared.send(Input::TornDown(report));
                 });
             }
+            // Nobody listens when leave is taken already.
+            Effect::Hurry => drop(self.hurry.take().map(|hurry| hurry.send(()))),
             Effect::GiveUp | Effect::Finish => return Flow::Over,
         }
         Flow::On

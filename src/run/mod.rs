@@ -7,6 +7,7 @@ mod collect;
 pub mod dispatcher;
 pub mod effect;
 mod executor;
+mod hooks;
 pub mod ledger;
 mod obtaining;
 pub mod output;

@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use super::effect::{Input, ProbeTask};
 use super::shared::Shared;
 use crate::clock;
-use crate::engine::NetworkAddress;
+use crate::engine::{ExecSpec, NetworkAddress};
 use crate::probe::machine::{Machine, Next};
 use crate::probe::{HealthcheckProbe, NetworkProbe, Probe, Prober, listening};
 
@@ -105,7 +105,8 @@ async fn healthcheck(
     check: &HealthcheckProbe,
     limit: Duration,
 ) -> Result<(), String> {
-    let outcome = clock::within(limit, shared.engine.exec(&task.container, &check.command))
+    let command = ExecSpec::plain(&check.command);
+    let outcome = clock::within(limit, shared.engine.exec(&task.container, &command))
         .await
         .map_err(|reached| reached.to_string())?
         .map_err(|error| error.to_string())?;
@@ -132,7 +133,7 @@ async fn look_inside(
     probe: &NetworkProbe,
     limit: Duration,
 ) -> Result<(), String> {
-    let command = listening::COMMAND.map(str::to_owned);
+    let command = ExecSpec::plain(&listening::COMMAND.map(str::to_owned));
     let outcome = clock::within(limit, shared.engine.exec(&task.container, &command))
         .await
         .map_err(|reached| reached.to_string())?

@@ -21,6 +21,7 @@ mod concurrency;
 mod equality;
 mod exit_codes;
 mod harness;
+mod hooks;
 mod images;
 mod injection;
 mod isolation;

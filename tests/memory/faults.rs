@@ -76,6 +76,51 @@ services:
 networks: { fixed: { ipam: { config: [{ subnet: 10.9.0.0/24 }] } } }
 ";
 
+/// Replicas, one of which crashes and is started again; hooks; a job that is tried twice; a service
+/// that is taken leave of.
+const LIFECYCLE: &str = "
+services:
+  web:
+    image: app
+    expose: [80]
+    scale: 2
+    restart: always
+    post_start: [{ command: [seed] }]
+    pre_stop: [{ command: [flush] }]
+    x-envrun: { stop_grace: 1s }
+  migrate: { image: app, restart: 'on-failure:1' }
+  unit:
+    image: app
+    depends_on:
+      web: { condition: service_healthy }
+      migrate: { condition: service_completed_successfully }
+    x-envrun: { suite: { junit: 'reports/*.xml' } }
+";
+
+fn lifecycle() -> Behaviours {
+    let web = Behaviour {
+        stops: Some(Duration::from_millis(30)),
+        ..Behaviour::serves(80, Duration::from_millis(20))
+    };
+    let crashing = Behaviour {
+        crashes: vec![
+            (Duration::from_millis(50), 1),
+            (Duration::from_millis(700), 1),
+        ],
+        ..web.clone()
+    };
+    let migrate = Behaviour {
+        crashes: vec![(Duration::from_millis(100), 1)],
+        ..Behaviour::exits(Duration::from_millis(100), 0)
+    };
+    Behaviours::from([
+        ("web", web),
+        ("web-2", crashing),
+        ("migrate", migrate),
+        ("unit", suite(PASSING, 0)),
+    ])
+}
+
 fn pipeline() -> Behaviours {
     Behaviours::from([
         ("db", Behaviour::serves(5432, Duration::from_millis(1400))),
@@ -113,7 +158,7 @@ type Case = (
 );
 
 /// A passing run, a larger one, one whose database dies, one whose suite fails, one that is
-/// interrupted half-way.
+/// interrupted half-way, one with restarts and hooks.
 fn cases() -> Vec<Case> {
     let mut dying = pipeline();
     dying.insert("db", Behaviour::exits(Duration::from_millis(300), 1));
@@ -131,6 +176,7 @@ fn cases() -> Vec<Case> {
         ("failing suite", PIPELINE, failing, Vec::new()),
         ("interrupted", PIPELINE, pipeline(), interrupt),
         ("pulled", PULLED, pipeline(), Vec::new()),
+        ("lifecycle", LIFECYCLE, lifecycle(), Vec::new()),
     ]
 }
 
@@ -311,6 +357,7 @@ async fn nothing_remains_whenever_the_run_is_interrupted() {
         (ONE_SUITE, one, 1_000),
         (PIPELINE, pipeline(), 1_000),
         (PULLED, pipeline(), 1_500),
+        (LIFECYCLE, lifecycle(), 2_000),
     ];
     for (compose, behaviours, until) in cases {
         let plan = mirrored(plan(compose));
@@ -332,5 +379,26 @@ async fn nothing_remains_whenever_the_run_is_interrupted() {
                 "interrupted after {millisecond} ms: {names:?}"
             );
         }
+    }
+}
+
+/// The first signal lets the containers be taken leave of; the second may come at any moment of it.
+#[tokio::test(start_paused = true)]
+async fn nothing_remains_whenever_the_second_signal_comes() {
+    let plan = plan(LIFECYCLE);
+    for millisecond in 0..500 {
+        let engine = MemoryEngine::new(lifecycle());
+        let first = Duration::from_millis(1_500);
+        let signals = [first, first + Duration::from_millis(millisecond)];
+        let signals = signals.map(|at| (at, Signal::Terminate));
+        let finished = run(&engine, plan.clone(), &signals).await;
+        envrun::clock::pause(LATER).await;
+        assert_eq!(
+            engine.everything(),
+            [],
+            "interrupted again after {millisecond} ms\n{}",
+            finished.told.timeline()
+        );
+        assert_eq!(finished.outcome.exit_code().number(), 143);
     }
 }

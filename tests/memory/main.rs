@@ -8,6 +8,7 @@
 
 mod behaviour;
 mod faults;
+mod hooks;
 mod images;
 mod injection;
 mod replicas;

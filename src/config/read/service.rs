@@ -130,7 +130,11 @@ pub(super) fn read_service(
 }
 
 /// `command:` and `entrypoint:`: a list as it is, a text split into words, null as absent.
-fn read_words(context: &mut Context<'_>, map: &Mapping, key: &str) -> Option<Vec<String>> {
+pub(super) fn read_words(
+    context: &mut Context<'_>,
+    map: &Mapping,
+    key: &str,
+) -> Option<Vec<String>> {
     let node = map.get(key)?;
     match &node.value {
         Value::Null => None,

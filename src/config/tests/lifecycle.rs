@@ -290,3 +290,128 @@ fn restart_policies_that_do_not_exist_are_errors() {
     2 errors
     ");
 }
+
+#[test]
+fn hooks_are_read_with_everything_they_say() {
+    insta::assert_snapshot!(show_service("image: i
+post_start:
+  - command: touch /ready now
+  - command: [sh, -c, 'echo $$HOME']
+    user: root
+    privileged: true
+    working_dir: /srv
+    environment: [HOME, A=1]
+pre_stop:
+  - { command: [flush], environment: { B: 2 } }
+x-envrun: { stop_grace: 5s, pre_stop: 500ms }"), @r#"
+    project demo in /PARENT/demo
+    service web
+      image i
+      on default
+      post_start Hook { command: ["touch", "/ready", "now"], user: None, privileged: false, working_dir: None, environment: {} }
+      post_start Hook { command: ["sh", "-c", "echo $HOME"], user: Some("root"), privileged: true, working_dir: Some("/srv"), environment: {"A": "1", "HOME": "/home/me"} }
+      pre_stop Hook { command: ["flush"], user: None, privileged: false, working_dir: None, environment: {"B": "2"} }
+      pre_stop limit 500ms
+      stop_grace 5s
+    network default
+    "#);
+}
+
+#[test]
+fn hooks_that_cannot_run_are_errors() {
+    insta::assert_snapshot!(show_service("image: i
+post_start:
+  - { user: root }
+  - { command: [], shell: sh }
+  -
+  - touch
+pre_stop: { command: [flush] }
+x-envrun: { stop_grace: 0s, pre_stop: 3m }"), @r#"
+      × an entry of `post_start` has no `command`
+       ╭─[compose.yaml:5:9]
+     4 │     post_start:
+     5 │       - { user: root }
+       ·         ──────────────
+     6 │       - { command: [], shell: sh }
+       ╰────
+
+      × a hook of `post_start` has no command
+       ╭─[compose.yaml:6:9]
+     5 │       - { user: root }
+     6 │       - { command: [], shell: sh }
+       ·         ──────────────────────────
+     7 │       -
+       ╰────
+      help: write `command: ["sh", "-c", "…"]`
+
+      × unknown key `shell` of an entry of `post_start`
+       ╭─[compose.yaml:6:24]
+     5 │       - { user: root }
+     6 │       - { command: [], shell: sh }
+       ·                        ─────
+     7 │       -
+       ╰────
+
+      × an entry of `post_start` must be a mapping, found nothing
+       ╭─[compose.yaml:7:8]
+     6 │       - { command: [], shell: sh }
+     7 │       -
+       ·        ▲
+     8 │       - touch
+       ╰────
+
+      × an entry of `post_start` must be a mapping, found the text `touch`
+       ╭─[compose.yaml:8:9]
+     7 │       -
+     8 │       - touch
+       ·         ─────
+     9 │     pre_stop: { command: [flush] }
+       ╰────
+
+      × `pre_stop` must be a list, found a mapping
+        ╭─[compose.yaml:9:15]
+      8 │       - touch
+      9 │     pre_stop: { command: [flush] }
+        ·               ────────────────────
+     10 │     x-envrun: { stop_grace: 0s, pre_stop: 3m }
+        ╰────
+
+      × `stop_grace` must be longer than nothing and at most 100s
+        ╭─[compose.yaml:10:29]
+      9 │     pre_stop: { command: [flush] }
+     10 │     x-envrun: { stop_grace: 0s, pre_stop: 3m }
+        ·                             ──
+        ╰────
+      help: leave it out for the default
+
+      × `pre_stop` must be longer than nothing and at most 100s
+        ╭─[compose.yaml:10:43]
+      9 │     pre_stop: { command: [flush] }
+     10 │     x-envrun: { stop_grace: 0s, pre_stop: 3m }
+        ·                                           ──
+        ╰────
+      help: leave it out for the default
+
+    8 errors
+    "#);
+}
+
+#[test]
+fn a_grace_period_does_not_slow_down_teardown() {
+    insta::assert_snapshot!(show_service("image: i\nstop_grace_period: 30s"), @"
+    project demo in /PARENT/demo
+    service web
+      image i
+      on default
+    network default
+
+      ⚠ `stop_grace_period` of a service has no effect
+       ╭─[compose.yaml:4:5]
+     4 │     stop_grace_period: 30s
+       ·     ─────────────────
+       ╰────
+      help: teardown kills at once; `x-envrun.stop_grace` asks for a graceful stop
+
+    1 warning
+    ");
+}

@@ -268,6 +268,22 @@ fn describe_service(service: &Service, out: &mut String) {
     if lifecycle.restart != Default::default() {
         line("restart", format!("{:?}", lifecycle.restart));
     }
+    for (key, hooks) in [
+        ("post_start", &lifecycle.post_start),
+        ("pre_stop", &lifecycle.pre_stop),
+    ] {
+        for hook in hooks {
+            line(key, format!("{hook:?}"));
+        }
+    }
+    for (key, limit) in [
+        ("pre_stop limit", lifecycle.pre_stop_limit),
+        ("stop_grace", lifecycle.stop_grace),
+    ] {
+        if let Some(limit) = limit {
+            line(key, format!("{limit:?}"));
+        }
+    }
     let mut options = service.options.clone();
     let resources = std::mem::take(&mut options.resources);
     for option in differing(&options).into_iter().chain(differing(&resources)) {

@@ -1,6 +1,7 @@
 //! Containers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
@@ -9,7 +10,7 @@ use bollard::models::{ContainerCreateBody, ExecConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, WaitContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use bollard::{Docker, body_full};
 use bytes::Bytes;
@@ -19,8 +20,8 @@ use super::create;
 use super::error::{removal, translate};
 use super::mounts::Mounts;
 use crate::engine::{
-    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, Exit, FailureKind, NetworkAddress,
-    OutputChunk, OutputStream, Removal, Resource, ResourceKind,
+    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, ExecSpec, Exit, FailureKind,
+    NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
 };
 use crate::name::{ContainerId, NetworkId};
 
@@ -122,6 +123,22 @@ pub(super) async fn kill(docker: &Docker, container: &ContainerId) -> Result<(),
         .map_err(|error| translate(&format!("kill container `{container}`"), error))
 }
 
+pub(super) async fn stop(
+    docker: &Docker,
+    container: &ContainerId,
+    grace: Duration,
+) -> Result<(), EngineError> {
+    // The engine knows whole seconds only, and zero would be a kill.
+    let seconds = grace.as_millis().div_ceil(1000);
+    let options = StopContainerOptionsBuilder::default()
+        .t(i32::try_from(seconds).unwrap_or(i32::MAX))
+        .build();
+    docker
+        .stop_container(container.as_str(), Some(options))
+        .await
+        .map_err(|error| translate(&format!("stop container `{container}`"), error))
+}
+
 pub(super) async fn inspect(
     docker: &Docker,
     container: &ContainerId,
@@ -211,21 +228,33 @@ pub(super) async fn wait(docker: &Docker, container: &ContainerId) -> Result<(),
     }
 }
 
+fn exec_config(spec: &ExecSpec) -> ExecConfig {
+    ExecConfig {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(spec.command.clone()),
+        user: spec.user.clone(),
+        privileged: Some(spec.privileged),
+        working_dir: spec.working_dir.clone(),
+        env: (!spec.environment.is_empty()).then(|| {
+            let variables = spec.environment.iter();
+            variables
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect()
+        }),
+        ..ExecConfig::default()
+    }
+}
+
 pub(super) async fn exec(
     docker: &Docker,
     container: &ContainerId,
-    command: &[String],
+    spec: &ExecSpec,
 ) -> Result<ExecOutcome, EngineError> {
-    let attempt = format!("run `{}` in container `{container}`", command.join(" "));
+    let attempt = format!("run `{spec}` in container `{container}`");
     let failed = |error| translate(&attempt, error);
-    let config = ExecConfig {
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        cmd: Some(command.to_vec()),
-        ..ExecConfig::default()
-    };
     let created = docker
-        .create_exec(container.as_str(), config)
+        .create_exec(container.as_str(), exec_config(spec))
         .await
         .map_err(failed)?;
     let started = docker
@@ -292,4 +321,31 @@ pub(super) async fn list(
             })
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_handed_on_with_all_its_rights() {
+        let spec = ExecSpec {
+            command: vec!["id".to_owned()],
+            user: Some("nobody".to_owned()),
+            privileged: true,
+            working_dir: Some("/srv".to_owned()),
+            environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+        };
+        let config = exec_config(&spec);
+        assert_eq!(config.privileged, Some(true));
+        assert_eq!(config.user.as_deref(), Some("nobody"));
+        assert_eq!(config.working_dir.as_deref(), Some("/srv"));
+        assert_eq!(config.env, Some(vec!["A=1".to_owned()]));
+        let plain = exec_config(&ExecSpec::plain(&spec.command));
+        assert_eq!(plain.privileged, Some(false));
+        assert_eq!(
+            (plain.user, plain.working_dir, plain.env),
+            (None, None, None)
+        );
+    }
 }

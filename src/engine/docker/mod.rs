@@ -19,6 +19,7 @@ mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::Docker;
@@ -29,7 +30,7 @@ use self::connect::Endpoint;
 use self::error::translate;
 use super::{
     BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance,
-    EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec,
+    EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts, NetworkSpec,
     OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
 };
 use crate::image::Reference;
@@ -187,6 +188,14 @@ impl Engine for DockerEngine {
         containers::kill(&self.docker, container).await
     }
 
+    async fn stop_container(
+        &self,
+        container: &ContainerId,
+        grace: Duration,
+    ) -> Result<(), EngineError> {
+        containers::stop(&self.docker, container, grace).await
+    }
+
     async fn inspect_container(
         &self,
         container: &ContainerId,
@@ -201,9 +210,9 @@ impl Engine for DockerEngine {
     async fn exec(
         &self,
         container: &ContainerId,
-        command: &[String],
+        spec: &ExecSpec,
     ) -> Result<ExecOutcome, EngineError> {
-        containers::exec(&self.docker, container, command).await
+        containers::exec(&self.docker, container, spec).await
     }
 
     async fn read_archive(

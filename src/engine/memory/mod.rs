@@ -22,7 +22,7 @@ use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
     BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
-    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, FailureKind, ImageFacts, NetworkSpec,
+    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts, NetworkSpec,
     OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, VolumeSpec,
 };
 use crate::clock;
@@ -48,6 +48,10 @@ pub struct Behaviour {
     /// The exit code of commands that are run in it, and from when on (after the start) it is 0
     /// instead.
     pub exec: Option<(i64, Duration)>,
+    /// How long a command that is run in it takes, and its exit code, by the command.
+    pub commands: BTreeMap<&'static str, (Duration, i64)>,
+    /// How long it takes to end by its stop signal; `None`: it ignores it.
+    pub stops: Option<Duration>,
 }
 
 impl Behaviour {
@@ -112,6 +116,12 @@ impl MemoryEngine {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.faults.calls()
+    }
+
+    /// The commands that were run to their end in containers, each after the replica's name.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        self.lock().commands.clone()
     }
 
     /// Everything that exists, whoever made it.
@@ -360,6 +370,17 @@ impl Engine for MemoryEngine {
             .await
     }
 
+    async fn stop_container(
+        &self,
+        container: &ContainerId,
+        grace: Duration,
+    ) -> Result<(), EngineError> {
+        let id = container.clone();
+        let (takes, code) = self.lock().stop_takes(&id, grace);
+        self.call("stop container", takes, move |state| state.stop(&id, code))
+            .await
+    }
+
     async fn inspect_container(
         &self,
         container: &ContainerId,
@@ -382,10 +403,12 @@ impl Engine for MemoryEngine {
     async fn exec(
         &self,
         container: &ContainerId,
-        _command: &[String],
+        spec: &ExecSpec,
     ) -> Result<ExecOutcome, EngineError> {
-        let id = container.clone();
-        self.call("exec", START, move |state| state.exec(&id)).await
+        let (id, command) = (container.clone(), spec.to_string());
+        let takes = self.lock().command_takes(&id, &command).unwrap_or(START);
+        self.call("exec", takes, move |state| state.exec(&id, &command))
+            .await
     }
 
     async fn read_archive(

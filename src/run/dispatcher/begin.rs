@@ -103,6 +103,7 @@ impl Dispatcher {
                 },
                 None => return self.bug(now, &format!("the container of `{name}` is not known")),
             },
+            Action::RunHooks(name) => return self.begin_hooks(now, &name.clone()),
             Action::AwaitReady(name) => return self.begin_wait(now, &name.clone()),
             // The exit is watched from the start on.
             Action::AwaitCompleted(_) | Action::AwaitSuite(_) => return,

@@ -144,6 +144,9 @@ impl Dispatcher {
         let Some(planned) = self.plan.services.get(name).cloned() else {
             return;
         };
+        if self.waits_for_hooks(name, &exit, &log_tail) {
+            return;
+        }
         self.services.entry(name.clone()).or_default().exit = Some(exit.clone());
         match planned.service.role {
             Role::Suite => verdict::suite_exited(self, now, &planned, log_tail),
@@ -168,7 +171,8 @@ impl Dispatcher {
             .is_some_and(|image| readiness::requirement(&planned.service, image).declared);
         let was_ready = state.settled_at.is_some() && !state.completed;
         let timed_out = state.timed_out;
-        let good_end = exit.code == Some(0) && !timed_out && (is_job || !declared);
+        let unhooked = self.hooks_were_cut_off(name);
+        let good_end = exit.code == Some(0) && !timed_out && !unhooked && (is_job || !declared);
         // A job that has succeeded is done, whatever `restart` says.
         let pause = if good_end && is_job {
             None
@@ -192,6 +196,10 @@ impl Dispatcher {
             exit: exit.clone(),
         });
         let (kind, message) = match (is_job, was_ready) {
+            _ if unhooked && !timed_out => (
+                "Died",
+                format!("`{name}` {exit} before its `post_start` hooks were done"),
+            ),
             (true, _) if timed_out => {
                 let limit = verdict::seconds(limit(&planned.service).unwrap_or_default());
                 (

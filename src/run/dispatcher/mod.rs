@@ -5,6 +5,7 @@
 //! the duration since the start of the run.
 
 mod begin;
+mod hooks;
 mod lives;
 mod restarts;
 mod verdict;
@@ -75,6 +76,7 @@ pub(super) struct ServiceState {
     /// When its container started first, how often since, and when it may start again.
     restarts: restarts::Restarts,
     facts: Option<ContainerFacts>,
+    hooks: hooks::HookState,
     /// `Some` once it is ready or completed.
     settled_at: Option<Duration>,
     /// It has ended with 0 as it may, and nobody waits for it any more.
@@ -162,6 +164,7 @@ impl Dispatcher {
             Input::Signal(signal) => self.signal(now, signal),
             Input::TornDown(report) => self.torn_down(report),
             Input::ReportProblems(problems) => self.outcome.report_problems = problems,
+            Input::FarewellFailed { message } => self.report(Event::Warning { message }),
             // Once the verdict is out, nothing that still comes in can change it.
             _ if self.phase != Phase::Running => {}
             Input::EngineDescribed(capabilities) => self.engine_described(now, capabilities),
@@ -186,8 +189,19 @@ impl Dispatcher {
                 self.abort(now, failure);
             }
             // What was probed has ended in the meantime, and the next start is probed anew.
-            Input::Ready { service, start, .. } | Input::NotReady { service, start, .. }
+            Input::Ready { service, start, .. }
+            | Input::NotReady { service, start, .. }
+            | Input::HooksDone { service, start }
+            | Input::HookFailed { service, start, .. }
                 if start != self.services[&service].restarts.starts => {}
+            Input::HooksDone { service, .. } => self.hooks_done(now, &service),
+            Input::HookFailed {
+                service,
+                message,
+                output,
+                running,
+                ..
+            } => self.hook_failed(now, &service, message, (output, running)),
             Input::Ready {
                 service,
                 by,
@@ -545,6 +559,8 @@ impl Dispatcher {
             self.abort(now, failure);
         } else if self.signals >= 3 {
             self.effect(Effect::GiveUp);
+        } else {
+            self.effect(Effect::Hurry);
         }
     }
 

@@ -181,6 +181,10 @@ impl Dispatcher {
         state.exit = None;
         state.restarts.resting = false;
         self.runs(now, name, facts);
+        let hooks = self.step_of(&Action::RunHooks(name.clone()));
+        if hooks.is_some_and(|step| self.progress[step.0] == Progress::Running) {
+            self.begin_hooks(now, name);
+        }
         let wait = self.step_of(&Action::AwaitReady(name.clone()));
         if wait.is_some_and(|step| self.progress[step.0] == Progress::Running) {
             self.begin_wait(now, name);

@@ -92,6 +92,13 @@ pub(super) fn judge_suite(
     } else {
         junit::judge(code, &reports, !suite.junit.is_empty())
     };
+    if dispatcher.hooks_were_cut_off(name) && !state.timed_out {
+        problems.push(problem(
+            "HookCutOff",
+            format!("suite `{name}` ended before its `post_start` hooks were done"),
+            false,
+        ));
+    }
     if let Some(exit) = exit.as_ref().filter(|exit| exit.oom_killed) {
         problems.push(problem(
             "OutOfMemory",
@@ -238,7 +245,8 @@ pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
     dispatcher.report(Event::Verdict { summary });
     dispatcher.effect(Effect::WriteReports);
     dispatcher.report(Event::TeardownStarted);
-    dispatcher.effect(Effect::TearDown);
+    let farewells = dispatcher.farewells();
+    dispatcher.effect(Effect::TearDown(farewells));
 }
 
 fn summary(outcome: &Outcome) -> VerdictSummary {

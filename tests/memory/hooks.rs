@@ -1,0 +1,290 @@
+//! Commands that are run in containers after their start and before their end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use envrun::engine::memory::{Behaviour, MemoryEngine};
+use envrun::exit_code::Signal;
+
+use super::support::{Behaviours, PASSING, plan, run, suite, timeline};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A service with these keys, a suite that waits until it has started, and one that waits until it
+/// is ready.
+fn services(lines: &str) -> String {
+    format!(
+        "
+services:
+  db: {{ image: app, expose: [80], {lines} }}
+  unit: {{ image: app, depends_on: {{ db: {{ condition: service_started }} }}, x-envrun: {{ suite: {{}} }} }}
+  e2e: {{ image: app, depends_on: [db], x-envrun: {{ suite: {{ junit: 'reports/*.xml' }} }} }}
+"
+    )
+}
+
+const POST_START: &str = "post_start: [{ command: [seed] }, { command: [grant] }]";
+
+fn commands(seed: (u32, i64)) -> BTreeMap<&'static str, (Duration, i64)> {
+    BTreeMap::from([
+        ("seed", (MILLISECOND * seed.0, seed.1)),
+        ("grant", (MILLISECOND * 50, 0)),
+        ("flush", (MILLISECOND * 100, 0)),
+        ("fail", (MILLISECOND * 100, 4)),
+        ("hang", (Duration::from_secs(3600), 0)),
+    ])
+}
+
+fn behaviours(db: Behaviour) -> Behaviours {
+    Behaviours::from([
+        ("db", db),
+        ("unit", Behaviour::exits(MILLISECOND * 100, 0)),
+        ("e2e", suite(PASSING, 0)),
+    ])
+}
+
+fn server(seed: (u32, i64)) -> Behaviour {
+    Behaviour {
+        commands: commands(seed),
+        ..Behaviour::serves(80, MILLISECOND * 20)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_has_started_when_its_hooks_are_done() {
+    let behaviours = behaviours(server((300, 0)));
+    insta::assert_snapshot!(timeline(behaviours, &services(POST_START), &[]).await, @"
+     336 ms  db started
+     687 ms  db ready: tcp 80
+     922 ms  unit started
+     923 ms  e2e started
+    1022 ms  unit Passed []
+    1926 ms  e2e Passed []
+    1926 ms  verdict: passed
+    1926 ms  teardown started
+    2032 ms  teardown finished: 4 removed, 0 left
+    2032 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_fails_ends_the_run_with_what_it_printed() {
+    let engine = MemoryEngine::new(behaviours(server((300, 3))));
+    let finished = run(&engine, plan(&services(POST_START)), &[]).await;
+    assert_eq!(engine.everything(), []);
+    assert_eq!(engine.commands(), ["db: seed"]);
+    let failure = finished.outcome.failure.clone().expect("a failure");
+    assert_eq!(failure.log_tail, ["seed has run"]);
+    insta::assert_snapshot!(finished.told.timeline(), @"
+    336 ms  db started
+    639 ms  aborted: `post_start` hook of `db` failed: `seed` exited with code 3
+    639 ms  verdict: failed
+    639 ms  teardown started
+    745 ms  teardown finished: 4 removed, 0 left
+    745 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_never_ends_is_given_up_by_the_deadline() {
+    let services = services(
+        "post_start: [{ command: [hang] }], x-envrun: { ready: { tcp: 80, deadline: 4s } }",
+    );
+    insta::assert_snapshot!(timeline(behaviours(server((0, 0))), &services, &[]).await, @"
+     336 ms  db started
+    4339 ms  aborted: `post_start` hook of `db` failed: `hang` was not done within 4s
+    4339 ms  verdict: failed
+    4339 ms  teardown started
+    4445 ms  teardown finished: 4 removed, 0 left
+    4445 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_dies_under_its_hooks_is_what_has_failed() {
+    let dying = Behaviour {
+        commands: commands((300, 0)),
+        ..Behaviour::exits(MILLISECOND * 100, 9)
+    };
+    insta::assert_snapshot!(timeline(behaviours(dying), &services(POST_START), &[]).await, @"
+    336 ms  db started
+    436 ms  db exited with code 9
+    436 ms  aborted: `db` exited with code 9 before its `post_start` hooks were done
+    436 ms  verdict: failed
+    436 ms  teardown started
+    542 ms  teardown finished: 4 removed, 0 left
+    542 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_ends_well_before_its_hooks_are_done_has_failed() {
+    let ending = Behaviour {
+        commands: commands((300, 0)),
+        ..Behaviour::exits(MILLISECOND * 100, 0)
+    };
+    insta::assert_snapshot!(timeline(behaviours(ending), &services(POST_START), &[]).await, @"
+    336 ms  db started
+    639 ms  db exited with code 0
+    639 ms  aborted: `db` exited with code 0 before its `post_start` hooks were done
+    639 ms  verdict: failed
+    639 ms  teardown started
+    745 ms  teardown finished: 4 removed, 0 left
+    745 ms  exit code 3
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suite_that_ends_well_before_its_hooks_are_done_is_no_pass() {
+    let services = "
+services:
+  unit: { image: app, post_start: [{ command: [seed] }], x-envrun: { suite: {} } }
+";
+    let ending = Behaviour {
+        commands: commands((300, 0)),
+        ..Behaviour::exits(MILLISECOND * 100, 0)
+    };
+    let behaviours = Behaviours::from([("unit", ending)]);
+    insta::assert_snapshot!(timeline(behaviours, services, &[]).await, @r#"
+    336 ms  unit started
+    639 ms  unit Failed ["suite `unit` ended before its `post_start` hooks were done"]
+    639 ms  verdict: failed
+    639 ms  teardown started
+    745 ms  teardown finished: 2 removed, 0 left
+    745 ms  exit code 1
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_that_were_cut_off_are_run_again_after_a_restart_and_others_are_not() {
+    let crashing = Behaviour {
+        crashes: vec![(MILLISECOND * 100, 9), (MILLISECOND * 500, 9)],
+        ..server((300, 0))
+    };
+    let services = services(&format!("restart: always, {POST_START}"));
+    let engine = MemoryEngine::new(behaviours(crashing));
+    let finished = run(&engine, plan(&services), &[]).await;
+    assert_eq!(engine.everything(), []);
+    assert_eq!(engine.commands(), ["db: seed", "db: grant"]);
+    insta::assert_snapshot!(finished.told.timeline(), @"
+     336 ms  db started
+     436 ms  db exited with code 9, restart 1 in 100ms
+     772 ms  db started
+    1123 ms  db ready: tcp 80
+    1272 ms  db exited with code 9, restart 2 in 200ms
+    1358 ms  unit started
+    1359 ms  e2e started
+    1458 ms  unit Passed []
+    1708 ms  db started
+    1725 ms  db ready: tcp 80
+    2362 ms  e2e Passed []
+    2362 ms  verdict: passed
+    2362 ms  teardown started
+    2468 ms  teardown finished: 4 removed, 0 left
+    2468 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_asks_for_it_is_taken_leave_of() {
+    let polite = Behaviour {
+        stops: Some(MILLISECOND * 200),
+        ..server((0, 0))
+    };
+    let services = services(
+        "scale: 2, pre_stop: [{ command: [flush] }, { command: [fail] }, { command: [grant] }], x-envrun: { stop_grace: 3s }",
+    );
+    let engine = MemoryEngine::new(behaviours(polite));
+    let finished = run(&engine, plan(&services), &[]).await;
+    assert_eq!(engine.everything(), []);
+    assert_eq!(
+        engine.commands(),
+        ["db-1: flush", "db-2: flush", "db-1: fail", "db-2: fail"]
+    );
+    insta::assert_snapshot!(finished.told.timeline(), @"
+     336 ms  db-1 started
+     336 ms  db-2 started
+     353 ms  db-1 ready: tcp 80
+     353 ms  db-2 ready: tcp 80
+     579 ms  unit started
+     589 ms  e2e started
+     679 ms  unit Passed []
+    1592 ms  e2e Passed []
+    1592 ms  verdict: passed
+    1592 ms  teardown started
+    1792 ms  warning: `pre_stop` hook of `db-1` failed: `fail` exited with code 4: fail has run
+    1792 ms  warning: `pre_stop` hook of `db-2` failed: `fail` exited with code 4: fail has run
+    2098 ms  teardown finished: 5 removed, 0 left
+    2098 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_waited_for_longer_than_asked() {
+    let services =
+        services("pre_stop: [{ command: [hang] }], x-envrun: { stop_grace: 1500ms, pre_stop: 2s }");
+    insta::assert_snapshot!(timeline(behaviours(server((0, 0))), &services, &[]).await, @"
+     336 ms  db started
+     353 ms  db ready: tcp 80
+     579 ms  unit started
+     589 ms  e2e started
+     679 ms  unit Passed []
+    1592 ms  e2e Passed []
+    1592 ms  verdict: passed
+    1592 ms  teardown started
+    3592 ms  warning: `pre_stop` hook of `db` failed: `hang` was not done within 2s
+    5198 ms  teardown finished: 4 removed, 0 left
+    5198 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_signal_takes_leave_and_the_second_does_not_wait_for_it() {
+    let services = services("pre_stop: [{ command: [hang] }]");
+    let at = |milliseconds| (MILLISECOND * milliseconds, Signal::Interrupt);
+    let behaviours = behaviours(server((0, 0)));
+    insta::assert_snapshot!(timeline(behaviours.clone(), &services, &[at(600)]).await, @"
+     336 ms  db started
+     353 ms  db ready: tcp 80
+     579 ms  unit started
+     589 ms  e2e started
+     600 ms  SIGINT
+     600 ms  aborted: the run was ended by SIGINT
+     600 ms  verdict: failed
+     600 ms  teardown started
+    5600 ms  warning: `pre_stop` hook of `db` failed: `hang` was not done within 5s
+    5706 ms  teardown finished: 4 removed, 0 left
+    5706 ms  exit code 130
+    ");
+    insta::assert_snapshot!(timeline(behaviours, &services, &[at(600), at(700)]).await, @"
+    336 ms  db started
+    353 ms  db ready: tcp 80
+    579 ms  unit started
+    589 ms  e2e started
+    600 ms  SIGINT
+    600 ms  aborted: the run was ended by SIGINT
+    600 ms  verdict: failed
+    600 ms  teardown started
+    700 ms  SIGINT
+    806 ms  teardown finished: 4 removed, 0 left
+    806 ms  exit code 130
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_is_not_taken_leave_of() {
+    let services = "
+services:
+  seed: { image: app, pre_stop: [{ command: [flush] }] }
+  never: { image: app, depends_on: [seed], expose: [80], pre_stop: [{ command: [flush] }] }
+  unit: { image: app, depends_on: [never], x-envrun: { suite: {} } }
+";
+    let behaviours = Behaviours::from([
+        ("seed", Behaviour::exits(MILLISECOND * 100, 0)),
+        ("never", Behaviour::exits(MILLISECOND * 100, 1)),
+    ]);
+    let engine = MemoryEngine::new(behaviours);
+    run(&engine, plan(services), &[]).await;
+    assert_eq!(engine.everything(), []);
+    assert_eq!(engine.commands(), Vec::<String>::new());
+}
