@@ -34,10 +34,20 @@ pub(super) fn assemble(context: &mut Context<'_>, parts: Parts, project: &mut Pr
     let names: BTreeSet<ServiceName> = active.iter().map(|one| one.service.name.clone()).collect();
     for one in &mut active {
         check_sharing(context, one, &names);
-        // An optional dependency may be absent, or its profile not active.
-        one.service
-            .depends_on
-            .retain(|name, _| names.contains(name));
+        // The profile of an optional dependency may not be active.
+        let (service, places) = (&mut one.service, &one.places);
+        service.depends_on.retain(|dependency, how| {
+            let is_there = names.contains(dependency);
+            let place = places.depends_on.get(dependency);
+            if let Some(place) = place.filter(|_| !is_there && !how.required) {
+                let message = format!(
+                    "service `{}` starts without `{dependency}`, which no active profile enables",
+                    service.name
+                );
+                context.warn(place, message, None);
+            }
+            is_there
+        });
     }
     builds::check_circles(context, &active);
     for one in &active {

@@ -293,7 +293,7 @@ pub const DEPENDENCY: Section = Section {
     keys: &[
         honoured("condition"),
         honoured("required"),
-        warned_unless("restart", &["false"]),
+        honoured("restart"),
     ],
 };
 

@@ -89,8 +89,8 @@ pub struct Step {
 pub struct Need {
     /// The other step.
     pub step: StepId,
-    /// Whether a suite that failed counts as done. Everything but suites ends the run when it
-    /// fails.
+    /// Whether the other step must have succeeded. Only suites, and what is depended on with
+    /// `required: false`, can fail without ending the run.
     pub success: bool,
 }
 
@@ -159,6 +159,8 @@ pub struct PlannedService {
     pub of: ServiceName,
     /// Which of its replicas it is, counted from 1.
     pub number: u32,
+    /// Something depends on it, and all that does says `required: false`: its failure is a warning.
+    pub optional: bool,
     /// Its image.
     pub image: ImageIndex,
     /// Unique name of its container.
@@ -288,6 +290,7 @@ impl Plan {
         let volumes = plan_volumes(project, &services, run, &labels);
         let mut copies = Vec::new();
         let mut unseen = Unseen::default();
+        let optional = optional(&services);
         let planned: BTreeMap<ServiceName, PlannedService> = replicas
             .into_iter()
             .map(
@@ -308,6 +311,7 @@ impl Plan {
                         .filter_map(|(index, mount)| Some((index, place(mount)?)))
                         .collect();
                     let planned = PlannedService {
+                        optional: optional.contains(&name),
                         of,
                         number,
                         image,
@@ -435,6 +439,16 @@ fn select<'project>(
         .values()
         .filter(|service| !only_for_unselected.contains(&service.name))
         .collect())
+}
+
+/// What is depended on by somebody, and by everybody with `required: false`.
+fn optional(services: &[&Service]) -> BTreeSet<ServiceName> {
+    let mut required = BTreeMap::new();
+    for (name, how) in services.iter().flat_map(|service| &service.depends_on) {
+        *required.entry(name.clone()).or_insert(false) |= how.required;
+    }
+    let optional = required.into_iter().filter(|(_, required)| !required);
+    optional.map(|(name, _)| name).collect()
 }
 
 /// The given services and all that they depend on.

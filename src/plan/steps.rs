@@ -285,7 +285,8 @@ impl List<'_> {
             // An optional dependency that is not part of the run has no step, and nothing waits for
             // it.
             if let Some(step) = step {
-                let success = dependency.condition != Condition::Ready
+                let success = dependency.required
+                    && dependency.condition != Condition::Ready
                     && dependency.condition != Condition::Started;
                 self.steps[start.0].needs.push(Need { step, success });
             }

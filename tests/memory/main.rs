@@ -7,6 +7,7 @@
 )]
 
 mod behaviour;
+mod dependencies;
 mod faults;
 mod hooks;
 mod images;

@@ -33,6 +33,7 @@ pub(in crate::config) struct ReadService {
 /// Where a service says what it needs from the rest of the project.
 pub(in crate::config) struct Places {
     pub(in crate::config) binds: Vec<BindPlace>,
+    pub(in crate::config) depends_on: BTreeMap<ServiceName, Place>,
     pub(in crate::config) addresses: Vec<(NetworkKey, IpAddr, Place)>,
     pub(in crate::config) sharing: Vec<(ServiceName, Place)>,
     /// The services whose images are contexts of its build.
@@ -111,8 +112,16 @@ pub(super) fn read_service(
         let message = format!("service `{name}` has neither `image` nor `build`");
         context.error(&entry.key.place, message);
     }
+    let dependencies = map.get("depends_on").and_then(Node::mapping);
+    let dependencies = dependencies.iter().flat_map(|map| &map.entries);
     let places = Places {
         binds: volumes.binds,
+        depends_on: dependencies
+            .map(|entry| {
+                let name = ServiceName::new(entry.key.text.clone());
+                (name, entry.key.place.clone())
+            })
+            .collect(),
         addresses: attachments.addresses,
         sharing: shared.places,
         contexts: contexts.unwrap_or_default(),
@@ -207,6 +216,14 @@ fn read_dependency(context: &mut Context<'_>, entry: &Entry) -> Dependency {
     context.check_keys(map, &keys::DEPENDENCY);
     if let Some(node) = map.get("required") {
         dependency.required = context.boolean(node, "required").unwrap_or(true);
+    }
+    let is_written = |node: &&Node| node.scalar().is_some_and(|scalar| !scalar.implied);
+    if let Some(node) = map.get("restart").filter(is_written)
+        && context.boolean(node, "restart") == Some(true)
+    {
+        let message = "`restart` of a dependency has no effect";
+        let help = "it is about restarts by hand, and nobody makes any in a run";
+        context.warn(&node.place, message, Some(help));
     }
     let Some(node) = map.get("condition") else {
         let message = format!("the dependency on `{}` has no `condition`", entry.key.text);

@@ -415,3 +415,33 @@ fn a_grace_period_does_not_slow_down_teardown() {
     1 warning
     ");
 }
+
+#[test]
+fn what_is_not_required_may_be_disabled() {
+    insta::assert_snapshot!(show("
+services:
+  web: { image: i, depends_on: { cache: { condition: service_started, required: false, restart: true } } }
+  cache: { image: i, profiles: [never] }
+"), @"
+    project demo in /PARENT/demo
+    service web
+      image i
+      on default
+    network default
+
+      ⚠ service `web` starts without `cache`, which no active profile enables
+       ╭─[compose.yaml:3:34]
+     3 │   web: { image: i, depends_on: { cache: { condition: service_started, required: false, restart: true } } }
+       ·                                  ─────
+       ╰────
+
+      ⚠ `restart` of a dependency has no effect
+       ╭─[compose.yaml:3:97]
+     3 │   web: { image: i, depends_on: { cache: { condition: service_started, required: false, restart: true } } }
+       ·                                                                                                 ────
+       ╰────
+      help: it is about restarts by hand, and nobody makes any in a run
+
+    2 warnings
+    ");
+}

@@ -427,12 +427,20 @@ services:
   debug: { image: i, profiles: [debug, all], networks: [extra] }
 networks: { extra: }
 "#;
-    insta::assert_snapshot!(show(file), @r"
+    insta::assert_snapshot!(show(file), @"
     project demo in /PARENT/demo
     service web
       image i
       on default
     network default
+
+      ⚠ service `web` starts without `debug`, which no active profile enables
+       ╭─[compose.yaml:3:34]
+     3 │   web: { image: i, depends_on: { debug: { condition: service_started, required: false } } }
+       ·                                  ─────
+       ╰────
+
+    1 warning
     ");
     let case = Case::new(&[("compose.yaml", file)]);
     insta::assert_snapshot!(case.profiles(&["debug"]).show(), @r"

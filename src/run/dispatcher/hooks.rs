@@ -115,8 +115,7 @@ impl Dispatcher {
             log_tail: output,
             hint: None,
         };
-        self.settle(now, name, Some(failure.clone()));
-        self.abort(now, failure);
+        self.service_failed(now, name, failure);
     }
 
     /// Whether the end of a container has to wait until its hooks have answered: a good end may be

@@ -130,8 +130,7 @@ impl Dispatcher {
                 "say what ready means with `x-envrun: {{ ready: {{ … }} }}` on `{name}`; `ready.deadline` sets the limit"
             )),
         };
-        self.settle(now, name, Some(failure.clone()));
-        self.abort(now, failure);
+        self.service_failed(now, name, failure);
     }
 
     pub(super) fn exited(
@@ -229,8 +228,33 @@ impl Dispatcher {
             log_tail,
             hint,
         };
-        self.settle(now, name, Some(failure.clone()));
-        self.abort(now, failure);
+        self.service_failed(now, name, failure);
+    }
+
+    /// A service has failed, which ends the run, unless all that depends on it says
+    /// `required: false`: then the run goes on without it.
+    pub(super) fn service_failed(&mut self, now: Duration, name: &ServiceName, failure: Failure) {
+        if !self.plan.services[name].optional {
+            self.settle(now, name, Some(failure.clone()));
+            return self.abort(now, failure);
+        }
+        self.effect(Effect::StopProbe(name.clone()));
+        let message = format!(
+            "{}; the run goes on without it, since all that depends on it says `required: false`",
+            failure.message
+        );
+        self.report(Event::Warning { message });
+        for action in [
+            Action::RunHooks(name.clone()),
+            Action::AwaitReady(name.clone()),
+            Action::AwaitCompleted(name.clone()),
+        ] {
+            if let Some(step) = self.step_of(&action)
+                && self.progress[step.0] != Progress::Done
+            {
+                self.progress[step.0] = Progress::Failed;
+            }
+        }
     }
 
     /// Notes that a job, or a service without a declared probe, has ended with 0.

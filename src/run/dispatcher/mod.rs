@@ -55,7 +55,8 @@ enum Progress {
     Pending,
     Running,
     Done,
-    /// A suite that failed: done for those who only want it to be over.
+    /// A suite that failed, or something that nobody requires: done for those who only want it to
+    /// be over.
     Failed,
 }
 

@@ -209,7 +209,6 @@ impl Dispatcher {
             log_tail: Vec::new(),
             hint: None,
         };
-        self.settle(now, name, Some(failure.clone()));
-        self.abort(now, failure);
+        self.service_failed(now, name, failure);
     }
 }
