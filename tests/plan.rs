@@ -988,3 +988,75 @@ fn replicas_share_the_name_of_the_service_and_nothing_else() {
     envrun-0123456789ab-web--2 ["web", "web--2", "www"] Volume { name: "envrun-0123456789ab-web--2-volume-0", labels: {"dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.project": "test", "dev.envrun.replica": "web--2", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
     "#);
 }
+
+#[test]
+fn what_runs_before_a_start_is_a_job_with_the_mounts_of_the_service() {
+    let compose = "
+services:
+  db: { image: postgres }
+  web:
+    image: app
+    scale: 2
+    user: app
+    entrypoint: [serve]
+    volumes: [/own]
+    ports: ['80']
+    environment: { A: '1', B: '1' }
+    depends_on: [db]
+    pre_start:
+      - { command: [prepare], environment: { B: '2' } }
+      - { image: other, per_replica: true, privileged: true }
+      - { command: [check] }
+  checks: { image: app, depends_on: [web], x-envrun: { suite: true } }
+";
+    let plan = Plan::new(&project(compose), RUN, &Selection::default()).expect("a plan");
+    let steps = plan.to_text();
+    let starts = steps
+        .lines()
+        .filter(|line| line.contains("start `") || line.contains("wait until"));
+    let starts: Vec<&str> = starts.collect();
+    insta::assert_snapshot!(starts.join("\n"), @"
+     5  start `checks` after 4, 22, 24  (suite `checks` is to be run)
+     7  start `db` after 6  (service `db` is part of the environment)
+     9  start `web-1` after 8, 21, 27  (service `web-1` is part of the environment)
+    11  start `web-1-pre_start-2` after 10, 21, 26  (job `web-1-pre_start-2` is waited for)
+    13  start `web-2` after 12, 21, 27  (service `web-2` is part of the environment)
+    15  start `web-2-pre_start-2` after 14, 21, 26  (job `web-2-pre_start-2` is waited for)
+    17  start `web-pre_start-1` after 16, 21  (job `web-pre_start-1` is waited for)
+    19  start `web-pre_start-3` after 18, 21, 23, 25  (job `web-pre_start-3` is waited for)
+    20  wait until suite `checks` has ended after 5  (its result is the verdict)
+    21  wait until `db` is ready after 7  (`web-1`, `web-1-pre_start-2` and 4 more wait for it)
+    22  wait until `web-1` is ready after 9  (`checks` waits for it)
+    23  wait until `web-1-pre_start-2` has completed after 11  (`web-pre_start-3` waits for it)
+    24  wait until `web-2` is ready after 13  (`checks` waits for it)
+    25  wait until `web-2-pre_start-2` has completed after 15  (`web-pre_start-3` waits for it)
+    26  wait until `web-pre_start-1` has completed after 17  (`web-1-pre_start-2`, `web-2-pre_start-2` wait for it)
+    27  wait until `web-pre_start-3` has completed after 19  (`web-1`, `web-2` wait for it)
+    ");
+    let specs: Vec<String> = ["web-1", "web-pre_start-1", "web-2-pre_start-2"]
+        .into_iter()
+        .map(|name| {
+            let planned = &plan.services[name];
+            let spec = specification(&plan, name, NEW, &image());
+            let volume = match &spec.mounts[0].source {
+                MountSpecSource::Volume { name, .. } => name.clone(),
+                other => format!("{other:?}"),
+            };
+            format!(
+                "{} {:?} {:?} {:?} {:?} {:?} {volume} {}",
+                spec.name,
+                container::endpoint(&plan, planned, &"default".into(), NEW).aliases,
+                spec.entrypoint,
+                spec.command,
+                spec.user,
+                spec.environment,
+                spec.options.privileged
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(specs.join("\n"), @r#"
+    envrun-0123456789ab-web-1 ["web", "web-1"] Some(["serve"]) None Some("app") {"A": "1", "B": "1"} envrun-0123456789ab-web-1-volume-0 false
+    envrun-0123456789ab-web-pre_start-1 ["web-pre_start-1"] None Some(["prepare"]) Some("app") {"A": "1", "B": "2"} envrun-0123456789ab-web-1-volume-0 false
+    envrun-0123456789ab-web-2-pre_start-2 ["web-2-pre_start-2"] None None None {"A": "1", "B": "1"} envrun-0123456789ab-web-2-volume-0 true
+    "#);
+}

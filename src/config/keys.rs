@@ -119,6 +119,9 @@ pub const SERVICE: Section = Section {
     keys: &[
         honoured("annotations"),
         honoured("blkio_config"),
+        // What a service prints is captured, and shown on the terminal only when it fails; that is
+        // what `attach: false` asks for, and Compose's `up` would show more without it.
+        honoured("attach"),
         honoured("build"),
         honoured("cap_add"),
         honoured("cap_drop"),
@@ -176,6 +179,7 @@ pub const SERVICE: Section = Section {
         honoured("platform"),
         honoured("ports"),
         honoured("post_start"),
+        honoured("pre_start"),
         honoured("pre_stop"),
         honoured("privileged"),
         honoured("profiles"),
@@ -203,14 +207,12 @@ pub const SERVICE: Section = Section {
         honoured("volumes_from"),
         honoured("working_dir"),
         honoured(EXTENSION),
-        no_effect("attach", "the output of every service is captured"),
         no_effect(
             "credential_spec",
             "Compose does not hand it to the engine either",
         ),
         warned("develop"),
         warned("models"),
-        warned("pre_start"),
         no_effect(
             "stop_grace_period",
             "teardown kills at once; `x-envrun.stop_grace` asks for a graceful stop",
@@ -316,6 +318,21 @@ pub const HOOK: Section = Section {
     keys: &[
         honoured("command"),
         honoured("environment"),
+        honoured("privileged"),
+        honoured("user"),
+        honoured("working_dir"),
+    ],
+};
+
+/// One entry of `pre_start:` of a service.
+pub const PRE_START: Section = Section {
+    path: "services.*.pre_start[]",
+    owner: "a `pre_start` hook",
+    keys: &[
+        honoured("command"),
+        honoured("environment"),
+        honoured("image"),
+        honoured("per_replica"),
         honoured("privileged"),
         honoured("user"),
         honoured("working_dir"),
@@ -538,6 +555,7 @@ pub const SECTIONS: &[&Section] = &[
     &DEPENDENCY,
     &RESTART_POLICY,
     &HOOK,
+    &PRE_START,
     &ATTACHMENT,
     &PORT,
     &MOUNT,

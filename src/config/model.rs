@@ -116,6 +116,9 @@ pub struct Lifecycle {
     pub replicas: u32,
     /// `restart:` or `deploy.restart_policy`.
     pub restart: Restart,
+    /// `pre_start:`: containers that are run to their end before those of the service start, in file
+    /// order.
+    pub pre_start: Vec<PreStart>,
     /// `post_start:`: commands that are run in each container after its start, in file order.
     pub post_start: Vec<Hook>,
     /// `pre_stop:`: commands that are run in each container before teardown ends it, in file order.
@@ -125,6 +128,25 @@ pub struct Lifecycle {
     /// `x-envrun.stop_grace`: how long teardown waits after the stop signal; `None`: it kills at
     /// once.
     pub stop_grace: Option<Duration>,
+}
+
+/// A container of `pre_start:`, with the mounts and on the networks of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreStart {
+    /// `image:`; `None` is the service's.
+    pub image: Option<String>,
+    /// `command:`; `None` is the image's.
+    pub command: Option<Vec<String>>,
+    /// `user:`; `None` is the image's, or without an image of its own the service's.
+    pub user: Option<String>,
+    /// `privileged:`.
+    pub privileged: bool,
+    /// `working_dir:`; `None` is the service's.
+    pub working_dir: Option<String>,
+    /// `environment:` over the service's.
+    pub environment: BTreeMap<String, String>,
+    /// `per_replica:`: once for each replica, and not once for all.
+    pub per_replica: bool,
 }
 
 /// A command of `post_start:` or `pre_stop:`, run in a container of the service.
@@ -147,6 +169,7 @@ impl Default for Lifecycle {
         Self {
             replicas: 1,
             restart: Restart::default(),
+            pre_start: Vec::new(),
             post_start: Vec::new(),
             pre_stop: Vec::new(),
             pre_stop_limit: None,

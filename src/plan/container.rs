@@ -40,7 +40,10 @@ pub fn endpoint(
     api: (u16, u16),
 ) -> EndpointSpec {
     let service = &planned.service;
-    let mut aliases = vec![planned.of.to_string(), service.name.to_string()];
+    let mut aliases = vec![service.name.to_string()];
+    if planned.answers {
+        aliases.insert(0, planned.of.to_string());
+    }
     aliases.extend(service.container_name.clone());
     let mut options = EndpointOptions::default();
     if let Some(attachment) = service.networks.get(key) {
@@ -231,10 +234,21 @@ fn mounts(
 ) -> Vec<MountSpec> {
     let service = &planned.service;
     let labels = run_labels(plan.run, &plan.project);
-    let own_volume = |number: usize| MountSpecSource::Volume {
-        name: resource_name(plan.run, &format!("{}-volume-{number}", service.name)),
+    let volume_of = |owner: &ServiceName, number: usize| MountSpecSource::Volume {
+        name: resource_name(plan.run, &format!("{owner}-volume-{number}")),
         labels: labels.clone(),
         subpath: None,
+    };
+    let own_volume = |number: usize| volume_of(&planned.volumes_of, number);
+    // The volumes of another image are not those of the service.
+    let same_image = plan
+        .services
+        .get(&planned.volumes_of)
+        .is_some_and(|owner| owner.image == planned.image);
+    let image_owner = if same_image {
+        &planned.volumes_of
+    } else {
+        &service.name
     };
     let mut mounts: Vec<MountSpec> = service
         .mounts
@@ -302,7 +316,7 @@ fn mounts(
             .chain(&inherited);
         if !targets.any(|target| same_path(target, path)) {
             mounts.push(MountSpec {
-                source: own_volume(mounts.len()),
+                source: volume_of(image_owner, mounts.len()),
                 target: path.clone(),
                 read_only: false,
                 options: MountOptions::default(),

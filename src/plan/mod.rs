@@ -26,7 +26,6 @@ use self::host::{Host, Placement, Unseen};
 pub use self::image::{PlannedImage, Pull};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
-use self::replicas::Replica;
 use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Service};
 use crate::engine::{
     NetworkSpec, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec,
@@ -159,6 +158,12 @@ pub struct PlannedService {
     pub of: ServiceName,
     /// Which of its replicas it is, counted from 1.
     pub number: u32,
+    /// Whether it answers to the name of that service: its replicas do, what runs before their start
+    /// does not.
+    pub answers: bool,
+    /// The replica whose volumes without a name it has; its own name, but for what runs before the
+    /// start.
+    pub volumes_of: ServiceName,
     /// Something depends on it, and all that does says `required: false`: its failure is a warning.
     pub optional: bool,
     /// Its image.
@@ -293,38 +298,35 @@ impl Plan {
         let optional = optional(&services);
         let planned: BTreeMap<ServiceName, PlannedService> = replicas
             .into_iter()
-            .map(
-                |Replica {
-                     of,
-                     service,
-                     number,
-                 }| {
-                    let image = image_of[&service.name];
-                    let mut place = |mount: &Mount| {
-                        let copy =
-                            |found: &FoundPath| injection::copy_of(&mut copies, found, run, image);
-                        host.place(mount, &project.directory, &mut unseen, copy)
-                    };
-                    let name = service.name.clone();
-                    let binds = service.mounts.iter().enumerate();
-                    let binds = binds
-                        .filter_map(|(index, mount)| Some((index, place(mount)?)))
-                        .collect();
-                    let planned = PlannedService {
-                        optional: optional.contains(&name),
-                        of,
-                        number,
-                        image,
-                        binds,
-                        injection: injection::plan_files(&mut copies, &service, run, image),
-                        container_name: resource_name(run, name.as_str()),
-                        networks: networks_by_priority(&service),
-                        mounted_images: mounted_images.remove(&name).unwrap_or_default(),
-                        service,
-                    };
-                    (name, planned)
-                },
-            )
+            .map(|replica| {
+                let service = replica.service;
+                let image = image_of[&service.name];
+                let mut place = |mount: &Mount| {
+                    let copy =
+                        |found: &FoundPath| injection::copy_of(&mut copies, found, run, image);
+                    host.place(mount, &project.directory, &mut unseen, copy)
+                };
+                let name = service.name.clone();
+                let binds = service.mounts.iter().enumerate();
+                let binds = binds
+                    .filter_map(|(index, mount)| Some((index, place(mount)?)))
+                    .collect();
+                let planned = PlannedService {
+                    optional: optional.contains(&name),
+                    of: replica.of,
+                    number: replica.number,
+                    answers: replica.answers,
+                    volumes_of: replica.volumes_of,
+                    image,
+                    binds,
+                    injection: injection::plan_files(&mut copies, &service, run, image),
+                    container_name: resource_name(run, name.as_str()),
+                    networks: networks_by_priority(&service),
+                    mounted_images: mounted_images.remove(&name).unwrap_or_default(),
+                    service,
+                };
+                (name, planned)
+            })
             .collect();
         warnings.extend(unseen.warnings());
         let mut plan = Self {

@@ -1,5 +1,5 @@
 //! From the services of a file to containers: a service with several replicas becomes as many
-//! services of the plan.
+//! services of the plan, and each container that runs before its start a job.
 //!
 //! So everything that holds for a service holds for a replica: it has a readiness, an output, a
 //! death. What depends on the service depends on all of its replicas.
@@ -7,8 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlanError;
-use crate::config::model::{Peer, Service, Sharing, VolumesFrom};
+use crate::config::model::{
+    Attachment, Condition, Dependency, Healthcheck, Lifecycle, Peer, PreStart, Role, Service,
+    Sharing, VolumesFrom,
+};
 use crate::name::ServiceName;
+use crate::options::ContainerOptions;
 
 /// One container of a service.
 pub(super) struct Replica {
@@ -18,6 +22,10 @@ pub(super) struct Replica {
     pub(super) service: Service,
     /// Which replica it is, counted from 1.
     pub(super) number: u32,
+    /// Whether it answers to the name of the service.
+    pub(super) answers: bool,
+    /// The replica whose volumes without a name it has.
+    pub(super) volumes_of: ServiceName,
 }
 
 /// All containers, and what is to be said about them.
@@ -57,16 +65,33 @@ pub(super) fn replicas(services: &[&Service]) -> Result<Replicas, PlanError> {
         } else {
             sharing(service, &names)?
         };
-        replicas.extend((1..).zip(own).map(|(number, name)| Replica {
-            of: service.name.clone(),
-            service: Service {
-                name: name.clone(),
+        let mut before = vec![None; own.len()];
+        for (number, hook) in service.lifecycle.pre_start.iter().enumerate() {
+            let model = Service {
                 depends_on: depends_on.clone(),
                 sharing: sharing.clone(),
                 ..(*service).clone()
-            },
-            number,
-        }));
+            };
+            let number = number + 1;
+            let name = |of: &ServiceName| free(format!("{of}-pre_start-{number}"), &taken);
+            replicas.extend(pre_start(&model, hook, own, name, &mut before));
+        }
+        for ((number, name), before) in (1..).zip(own).zip(before) {
+            let mut depends_on = depends_on.clone();
+            depends_on.extend(before.map(|job| (job, COMPLETED)));
+            replicas.push(Replica {
+                of: service.name.clone(),
+                service: Service {
+                    name: name.clone(),
+                    depends_on,
+                    sharing: sharing.clone(),
+                    ..(*service).clone()
+                },
+                number,
+                answers: true,
+                volumes_of: name.clone(),
+            });
+        }
     }
     Ok(Replicas { replicas, warnings })
 }
@@ -109,6 +134,115 @@ fn sharing(
         links: links.collect(),
         external_links: sharing.external_links.clone(),
     })
+}
+
+/// What a replica waits for that has something to run before its start.
+const COMPLETED: Dependency = Dependency {
+    condition: Condition::CompletedSuccessfully,
+    required: true,
+};
+
+/// The jobs of one `pre_start` entry: one for all replicas, or one for each. `before` holds the last
+/// job before each replica.
+fn pre_start(
+    service: &Service,
+    hook: &PreStart,
+    replicas: &[ServiceName],
+    name: impl Fn(&ServiceName) -> ServiceName,
+    before: &mut [Option<ServiceName>],
+) -> Vec<Replica> {
+    let job = |name: ServiceName, volumes_of: &ServiceName, after: &[Option<ServiceName>]| {
+        let mut depends_on = service.depends_on.clone();
+        depends_on.extend(after.iter().flatten().map(|job| (job.clone(), COMPLETED)));
+        Replica {
+            of: service.name.clone(),
+            service: Service {
+                name,
+                depends_on,
+                ..job_of(service, hook)
+            },
+            number: 1,
+            answers: false,
+            volumes_of: volumes_of.clone(),
+        }
+    };
+    if hook.per_replica {
+        let jobs = replicas.iter().zip(before);
+        return jobs
+            .map(|(replica, before)| {
+                let job = job(name(replica), replica, std::slice::from_ref(before));
+                *before = Some(job.service.name.clone());
+                job
+            })
+            .collect();
+    }
+    let Some(first) = replicas.first() else {
+        return Vec::new();
+    };
+    let job = job(name(&service.name), first, before);
+    before.fill(Some(job.service.name.clone()));
+    vec![job]
+}
+
+/// What runs before the start of a service: a container with its mounts and on its networks, and
+/// with nothing else that makes the service what it is.
+fn job_of(service: &Service, hook: &PreStart) -> Service {
+    let mut environment = service.environment.clone();
+    environment.extend(hook.environment.clone());
+    let own_image = hook.image.is_some() && hook.image != service.image;
+    let mut unset_environment = service.unset_environment.clone();
+    unset_environment.retain(|name| !hook.environment.contains_key(name));
+    let networks = service.networks.keys();
+    Service {
+        role: Role::Job,
+        image: hook.image.clone().or_else(|| service.image.clone()),
+        build: service.build.clone().filter(|_| !own_image),
+        // The policy beside a build is about the build.
+        pull_policy: service.pull_policy.filter(|_| !own_image),
+        command: hook.command.clone(),
+        entrypoint: None,
+        environment,
+        unset_environment,
+        networks: networks
+            .map(|key| (key.clone(), Attachment::default()))
+            .collect(),
+        healthcheck: Some(Healthcheck::Disabled),
+        working_dir: hook
+            .working_dir
+            .clone()
+            .or_else(|| service.working_dir.clone()),
+        user: hook
+            .user
+            .clone()
+            .or_else(|| service.user.clone().filter(|_| !own_image)),
+        hostname: None,
+        container_name: None,
+        sharing: Sharing {
+            ipc: None,
+            pid: None,
+            ..service.sharing.clone()
+        },
+        ports: Vec::new(),
+        expose: Vec::new(),
+        labels: BTreeMap::new(),
+        ready: None,
+        suite: None,
+        options: ContainerOptions {
+            privileged: hook.privileged,
+            tmpfs: service.options.tmpfs.clone(),
+            ..ContainerOptions::default()
+        },
+        lifecycle: Lifecycle::default(),
+        ..service.clone()
+    }
+}
+
+/// The name, or where a service is called like that, the name with hyphens.
+fn free(mut name: String, taken: &BTreeSet<&str>) -> ServiceName {
+    while taken.contains(name.as_str()) {
+        name.push('-');
+    }
+    ServiceName::new(name)
 }
 
 /// The names of the replicas of a service: its own name when there is one, else `web-1`, `web-2`

@@ -406,14 +406,15 @@ fn dependants(plan: &Plan, name: &ServiceName) -> String {
         .filter(|planned| planned.service.depends_on.contains_key(name))
         .map(|planned| format!("`{}`", planned.service.name))
         .collect();
-    if names.is_empty() {
-        format!("service `{name}` is part of the environment")
-    } else {
-        format!(
-            "{} {} for it",
-            names.join(", "),
-            if names.len() == 1 { "waits" } else { "wait" }
-        )
+    match names.len() {
+        0 => format!("service `{name}` is part of the environment"),
+        1 => format!("{} waits for it", names[0]),
+        2..=3 => format!("{} wait for it", names.join(", ")),
+        count => format!(
+            "{} and {} more wait for it",
+            names[..2].join(", "),
+            count - 2
+        ),
     }
 }
 

@@ -195,3 +195,60 @@ fn a_signal_during_a_post_start_hook_leaves_nothing() {
     finished.assert_code(143);
     assert!(sent.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn what_runs_before_a_start_prepares_the_volumes_of_the_service() {
+    let project = Project::new(&format!(
+        "
+services:
+  db: {{ image: {base}, command: [sleep, infinity] }}
+  server:
+    image: {base}
+    user: nobody
+    working_dir: /data
+    command: [bash, -c, 'cat /data/prepared /own/prepared; sleep infinity']
+    volumes: [data:/data, /own]
+    healthcheck: {{ test: grep -q . /data/prepared /own/prepared }}
+    depends_on: [db]
+    environment: {{ A: service, B: service }}
+    pre_start:
+      - user: root
+        command: [bash, -c, 'getent hosts db > /dev/null && echo \"$$(id -u) $$PWD $$A $$B\" | tee prepared > /own/prepared; chmod 755 /own']
+        environment: {{ B: hook }}
+      - image: {base}
+        command: [bash, -c, '! getent hosts server; cat /data/prepared']
+  checks:
+    image: {base}
+    command: [\"true\"]
+    depends_on: {{ server: {{ condition: service_healthy }} }}
+    x-envrun: {{ suite: {{}} }}
+volumes: {{ data: {{}} }}
+",
+        base = image::BASE,
+    ));
+    let finished = project.run();
+    finished.assert_code(0);
+    let log = String::from_utf8(finished.log("server")).unwrap();
+    assert_eq!(log, "0 /data service hook\n0 /data service hook\n");
+    assert_eq!(
+        finished.log("server-pre_start-2"),
+        b"0 /data service hook\n"
+    );
+}
+
+#[test]
+fn a_service_does_not_start_when_what_runs_before_it_fails() {
+    let project = project(
+        "pre_start: [{ command: [bash, -c, 'echo no disk; exit 5'] }]",
+        &passes(),
+    );
+    let finished = project.run();
+    finished.assert_code(3);
+    let (_, aborted) = finished.first("run_aborted");
+    assert_eq!(
+        aborted.at("/failure/message"),
+        "job `server-pre_start-1` exited with code 5"
+    );
+    assert_eq!(aborted.at("/failure/log_tail/0"), "no disk");
+    assert!(!finished.has("service_started", "server"));
+}

@@ -85,6 +85,7 @@ services:
     expose: [80]
     scale: 2
     restart: always
+    pre_start: [{ command: [prepare] }]
     post_start: [{ command: [seed] }]
     pre_stop: [{ command: [flush] }]
     x-envrun: { stop_grace: 1s }
@@ -116,6 +117,10 @@ fn lifecycle() -> Behaviours {
     Behaviours::from([
         ("web", web),
         ("web-2", crashing),
+        (
+            "web-pre_start-1",
+            Behaviour::exits(Duration::from_millis(50), 0),
+        ),
         ("migrate", migrate),
         ("unit", suite(PASSING, 0)),
     ])
@@ -388,7 +393,7 @@ async fn nothing_remains_whenever_the_second_signal_comes() {
     let plan = plan(LIFECYCLE);
     for millisecond in 0..500 {
         let engine = MemoryEngine::new(lifecycle());
-        let first = Duration::from_millis(1_500);
+        let first = Duration::from_millis(2_000);
         let signals = [first, first + Duration::from_millis(millisecond)];
         let signals = signals.map(|at| (at, Signal::Terminate));
         let finished = run(&engine, plan.clone(), &signals).await;

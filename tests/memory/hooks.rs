@@ -288,3 +288,73 @@ services:
     assert_eq!(engine.everything(), []);
     assert_eq!(engine.commands(), Vec::<String>::new());
 }
+
+const PRE_START: &str = "
+services:
+  db: { image: app, expose: [80] }
+  web:
+    image: app
+    expose: [80]
+    scale: 2
+    depends_on: [db]
+    pre_start: [{ command: [prepare] }, { image: other, per_replica: true }]
+  unit: { image: app, depends_on: [web], x-envrun: { suite: {} } }
+";
+
+fn prepared(code: i64) -> Behaviours {
+    let server = Behaviour::serves(80, MILLISECOND * 100);
+    Behaviours::from([
+        ("db", server.clone()),
+        ("web", server),
+        ("web-pre_start-1", Behaviour::exits(MILLISECOND * 100, 0)),
+        ("web-1-pre_start-2", Behaviour::exits(MILLISECOND * 200, 0)),
+        (
+            "web-2-pre_start-2",
+            Behaviour::exits(MILLISECOND * 300, code),
+        ),
+        ("unit", Behaviour::exits(MILLISECOND * 100, 0)),
+    ])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_before_a_start_runs_after_the_dependencies_and_one_after_the_other() {
+    insta::assert_snapshot!(timeline(prepared(0), PRE_START, &[]).await, @"
+     336 ms  db started
+     433 ms  db ready: tcp 80
+     669 ms  web-pre_start-1 started
+     769 ms  web-pre_start-1 completed
+    1005 ms  web-1-pre_start-2 started
+    1005 ms  web-2-pre_start-2 started
+    1205 ms  web-1-pre_start-2 completed
+    1305 ms  web-2-pre_start-2 completed
+    1441 ms  web-1 started
+    1538 ms  web-1 ready: tcp 80
+    1541 ms  web-2 started
+    1638 ms  web-2 ready: tcp 80
+    1874 ms  unit started
+    1974 ms  unit Passed []
+    1974 ms  verdict: passed
+    1974 ms  teardown started
+    2080 ms  teardown finished: 8 removed, 0 left
+    2080 ms  exit code 0
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_does_not_start_when_what_runs_before_it_fails() {
+    insta::assert_snapshot!(timeline(prepared(3), PRE_START, &[]).await, @"
+     336 ms  db started
+     433 ms  db ready: tcp 80
+     669 ms  web-pre_start-1 started
+     769 ms  web-pre_start-1 completed
+    1005 ms  web-1-pre_start-2 started
+    1005 ms  web-2-pre_start-2 started
+    1205 ms  web-1-pre_start-2 completed
+    1305 ms  web-2-pre_start-2 exited with code 3
+    1305 ms  aborted: job `web-2-pre_start-2` exited with code 3
+    1305 ms  verdict: failed
+    1305 ms  teardown started
+    1411 ms  teardown finished: 8 removed, 0 left
+    1411 ms  exit code 3
+    ");
+}

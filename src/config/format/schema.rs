@@ -1,9 +1,9 @@
 //! The published JSON schema of the Compose specification, applied to a tree with places.
 //!
 //! The schema says which keys there are and what their values look like; whatever it refuses is
-//! refused. `compose-spec.json` is the schema of compose-go 2.9.1 (Apache License 2.0), with
-//! `no_cache_filter` of later ones.
-//! Only the keywords that it uses are known here: a test fails when another one comes in.
+//! refused. `compose-spec.json` is the schema of compose-go 2.9.1 (Apache License 2.0), unchanged.
+//! Only the keywords that it uses are known here: a test fails when another one comes in. What the
+//! specification has got since, and envrun honours, is in `newer.json`, by the place where it belongs.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -19,7 +19,15 @@ use super::super::yaml::{Key, Mapping, Node, Resolved, Value, shorten};
 /// The schema, read once.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     // A test reads the schema, so it is never null.
-    let root = serde_json::from_str(include_str!("compose-spec.json")).unwrap_or(Json::Null);
+    let mut root: Json =
+        serde_json::from_str(include_str!("compose-spec.json")).unwrap_or(Json::Null);
+    let newer: Json = serde_json::from_str(include_str!("newer.json")).unwrap_or(Json::Null);
+    for (pointer, keys) in newer.as_object().into_iter().flatten() {
+        let place = root.pointer_mut(pointer).and_then(Json::as_object_mut);
+        if let (Some(place), Some(keys)) = (place, keys.as_object()) {
+            place.extend(keys.clone());
+        }
+    }
     let mut patterns = HashMap::new();
     collect_patterns(&root, &mut patterns);
     Schema { root, patterns }

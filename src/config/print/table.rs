@@ -263,6 +263,16 @@ const HOOK: &[Field] = &[
     variables("environment"),
 ];
 
+const PRE_START: &[Field] = &[
+    field("command", Kind::Leaf(value::command)),
+    text("image"),
+    text("user"),
+    flag("privileged"),
+    text("working_dir"),
+    variables("environment"),
+    flag("per_replica"),
+];
+
 const WATCH: Kind = Kind::Struct(&[
     always("path", Kind::Leaf(value::text)),
     always("action", Kind::Leaf(value::text)),
@@ -427,6 +437,7 @@ pub(in crate::config) const SERVICE: &[Field] = &[
     list("volumes", &MOUNT),
     texts("volumes_from"),
     text("working_dir"),
+    list("pre_start", &Kind::Struct(PRE_START)),
     list("post_start", &Kind::Struct(HOOK)),
     list("pre_stop", &Kind::Struct(HOOK)),
 ];

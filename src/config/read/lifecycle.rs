@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::super::diagnostic::Problem;
 use super::super::keys;
-use super::super::model::{Hook, Lifecycle, Restart, RestartCondition};
+use super::super::model::{Lifecycle, Restart, RestartCondition};
 use super::super::suggest::did_you_mean;
 use super::super::yaml::{Entry, Mapping, Node, Value, shorten};
 use super::context::Context;
+use super::hooks::{read_hooks, read_pre_start};
 use super::scalar::whole;
-use super::service::read_words;
 
 /// The longest that teardown may be asked to wait. The engine answers a stop when it is over, and an
 /// answer that takes two minutes counts as none.
@@ -31,6 +31,7 @@ pub(super) fn read_lifecycle(
     Lifecycle {
         replicas: read_replicas(context, map, deploy, is_suite),
         restart: read_restart(context, map, deploy, is_suite),
+        pre_start: read_pre_start(context, map),
         post_start: read_hooks(context, map, "post_start"),
         pre_stop: read_hooks(context, map, "pre_stop"),
         pre_stop_limit: extension.and_then(|map| read_limit(context, map, "pre_stop")),
@@ -228,54 +229,6 @@ fn read_restart_policy(context: &mut Context<'_>, entry: &Entry) -> Option<Resta
         attempts: limit(attempts),
         delay: duration("delay").unwrap_or(Duration::ZERO),
         window: duration("window").filter(|window| !window.is_zero()),
-    })
-}
-
-/// `post_start:` or `pre_stop:`.
-fn read_hooks(context: &mut Context<'_>, map: &Mapping, key: &str) -> Vec<Hook> {
-    let Some(node) = map.get(key) else {
-        return Vec::new();
-    };
-    let nodes = context.list(node, key);
-    nodes
-        .iter()
-        .filter_map(|node| read_hook(context, node, key))
-        .collect()
-}
-
-fn read_hook(context: &mut Context<'_>, node: &Node, key: &str) -> Option<Hook> {
-    let Some(map) = context.mapping(node, key) else {
-        if node.is_null() {
-            context.expected(node, key, "a list of mappings");
-        }
-        return None;
-    };
-    context.check_keys(map, &keys::HOOK);
-    let command = read_words(context, map, "command");
-    let is_given = map.get("command").is_some_and(|node| !node.is_null());
-    if !is_given || command.as_ref().is_some_and(Vec::is_empty) {
-        let help = "write `command: [\"sh\", \"-c\", \"…\"]`";
-        context.error_help(
-            &node.place,
-            format!("a hook of `{key}` has no command"),
-            help,
-        );
-    }
-    let privileged = map.get("privileged").filter(|node| !node.is_null());
-    let privileged = privileged.and_then(|node| context.boolean(node, "privileged"));
-    let mut text = |key: &str| {
-        let node = map.get(key).filter(|node| !node.is_null())?;
-        context.filled_text(node, key)
-    };
-    Some(Hook {
-        user: text("user"),
-        working_dir: text("working_dir"),
-        command: command?,
-        privileged: privileged.unwrap_or(false),
-        environment: map
-            .get("environment")
-            .map(|node| context.resolved_pairs(node, "environment"))
-            .unwrap_or_default(),
     })
 }
 

@@ -8,6 +8,7 @@ pub(super) mod context;
 mod environment;
 mod extension;
 mod health;
+mod hooks;
 mod image;
 pub(super) mod injected;
 mod lifecycle;

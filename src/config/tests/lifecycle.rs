@@ -445,3 +445,34 @@ services:
     2 warnings
     ");
 }
+
+#[test]
+fn containers_before_the_start_are_read() {
+    insta::assert_snapshot!(show_service("image: i
+pre_start:
+  - command: [sh, -c, 'chown -R 999 /data']
+    user: root
+  - image: migrate
+    privileged: true
+    working_dir: /srv
+    environment: { A: 1 }
+    per_replica: true"), @r#"
+    project demo in /PARENT/demo
+    service web
+      image i
+      on default
+      pre_start PreStart { image: None, command: Some(["sh", "-c", "chown -R 999 /data"]), user: Some("root"), privileged: false, working_dir: None, environment: {}, per_replica: false }
+      pre_start PreStart { image: Some("migrate"), command: None, user: None, privileged: true, working_dir: Some("/srv"), environment: {"A": "1"}, per_replica: true }
+    network default
+    "#);
+    insta::assert_snapshot!(show_service("image: i\npre_start: [{ restart: always }]"), @"
+      × unknown key `restart` of an entry of `pre_start`
+       ╭─[compose.yaml:4:19]
+     3 │     image: i
+     4 │     pre_start: [{ restart: always }]
+       ·                   ───────
+       ╰────
+
+    1 error
+    ");
+}

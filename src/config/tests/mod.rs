@@ -268,6 +268,9 @@ fn describe_service(service: &Service, out: &mut String) {
     if lifecycle.restart != Default::default() {
         line("restart", format!("{:?}", lifecycle.restart));
     }
+    for hook in &lifecycle.pre_start {
+        line("pre_start", format!("{hook:?}"));
+    }
     for (key, hooks) in [
         ("post_start", &lifecycle.post_start),
         ("pre_stop", &lifecycle.pre_stop),
