@@ -50,7 +50,7 @@ secrets: { file: { file: ./s }, env: { environment: TOKEN }, gone: { environment
         tags ["t:1"]
         secrets {"env": Value(Hidden(…)), "id": File("/PARENT/demo/s")}
         ssh {"default": "/run/own", "other": "/run/agent"}
-        options BuildOptions { cache_from: ["img", "r/x"], network: Some("host"), shm_size: Some(67108864), platform: Some("linux/arm64"), pull: true, no_cache: true, no_cache_filter: ["one"], extra_hosts: ["h:192.0.2.1"], ulimits: {("nofile", 10, 10), ("nproc", 1, -1)} }
+        options BuildOptions { cache_from: ["img", "r/x"], network: Some("host"), shm_size: Some(67108864), platform: Some("linux/arm64"), pull: true, no_cache: true, no_cache_filter: ["one"], extra_hosts: ["h:192.0.2.1"], ulimits: [Ulimit { name: "nofile", soft: 10, hard: 10 }, Ulimit { name: "nproc", soft: 1, hard: -1 }] }
       on default
     network default
 

@@ -116,6 +116,14 @@ networks: { back: , front:  }
     9 │       front:
       ╰────
      help: leave the address out, or have one replica
+     × `10.0.0.5` is asked for on `back`, which has no subnet of its own
+      ╭─[compose.yaml:8:29]
+    7 │     networks:
+    8 │       back: { ipv4_address: 10.0.0.5 }
+      ·                             ────────
+    9 │       front:
+      ╰────
+     help: give `back` an `ipam: { config: [{ subnet: … }] }` that holds it
     ");
 }
 
@@ -403,6 +411,7 @@ fn a_grace_period_does_not_slow_down_teardown() {
     service web
       image i
       on default
+      option stop_timeout: Some(30)
     network default
 
       ⚠ `stop_grace_period` of a service has no effect

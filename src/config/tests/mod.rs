@@ -2,6 +2,7 @@
 
 mod binds;
 mod builds;
+mod coverage;
 mod hostile;
 mod images;
 mod injected;

@@ -55,6 +55,15 @@ uts: host
       option userns_mode: Some("host")
       option uts: Some("host")
     network default
+
+      ⚠ `stop_grace_period` of a service has no effect
+        ╭─[compose.yaml:20:5]
+     20 │     stop_grace_period: 1m1s500ms
+        ·     ─────────────────
+        ╰────
+      help: teardown kills at once; `x-envrun.stop_grace` asks for a graceful stop
+
+    1 warning
     "#);
 }
 

@@ -72,6 +72,12 @@ services:
        ╰────
       help: its ports are the host's own, and no two runs can have the same
 
+      ⚠ service `h` starts without `absent`, which no active profile enables
+        ╭─[compose.yaml:10:56]
+     10 │   h: { image: i, volumes_from: [absent], depends_on: { absent: { condition: service_started, required: false } } }
+        ·                                                        ──────
+        ╰────
+
       × `network_mode` and `networks` exclude each other
        ╭─[compose.yaml:3:32]
      2 │ services:
@@ -191,7 +197,7 @@ services:
         ╰────
       help: activate its profile, or take this out
 
-    13 errors, 1 warning
+    13 errors, 2 warnings
     "#);
 }
 

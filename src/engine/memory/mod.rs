@@ -22,8 +22,9 @@ use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
     BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
-    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts, NetworkSpec,
-    OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, VolumeSpec,
+    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
+    NetworkSpec, OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource,
+    VolumeSpec,
 };
 use crate::clock;
 use crate::image::Reference;

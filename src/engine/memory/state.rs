@@ -14,7 +14,8 @@ use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EngineError, ExecOutcome, Exit,
     FailureKind, ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
-    OutputStream, PullSpec, REPLICA_LABEL, RUN_LABEL, Removal, Resource, ResourceKind, SERVICE_LABEL, Subnet,
+    OutputStream, PullSpec, REPLICA_LABEL, RUN_LABEL, Removal, Resource, ResourceKind,
+    SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
