@@ -1,6 +1,7 @@
 //! What exists in the engine in memory, and the rules by which it comes and goes.
 
 mod archives;
+mod life;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::life::{End, Life};
 use super::{Behaviour, Written, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
@@ -25,43 +27,6 @@ use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 const FLAKY_PULLS: u32 = 2;
 
 type Labels = BTreeMap<String, String>;
-
-/// Where a container is in its life.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Life {
-    /// How often it was started.
-    pub(super) run: u32,
-    /// The exit code, once that run has ended.
-    exit: Option<i64>,
-}
-
-impl Life {
-    const fn is_running(&self) -> bool {
-        self.run > 0 && self.exit.is_none()
-    }
-
-    /// The run that an attached client sees: the one that goes on, else the next one.
-    pub(super) const fn next_run(&self) -> u32 {
-        if self.is_running() {
-            self.run
-        } else {
-            self.run + 1
-        }
-    }
-
-    /// Whether a run is over.
-    pub(super) const fn has_ended(&self, run: u32) -> bool {
-        self.run > run || (self.run == run && self.exit.is_some())
-    }
-}
-
-/// How a run ends by itself.
-pub(super) struct End {
-    run: u32,
-    /// From its start.
-    pub(super) after: Duration,
-    code: i64,
-}
 
 #[derive(Debug)]
 struct Container {

@@ -6,6 +6,7 @@
 
 mod begin;
 mod hooks;
+mod interruptions;
 mod lives;
 mod restarts;
 mod verdict;
@@ -17,7 +18,6 @@ use crate::engine::{
     BuildSpec, Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
 };
 use crate::event::Event;
-use crate::exit_code::Signal;
 use crate::image::PullPolicy;
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
@@ -512,56 +512,6 @@ impl Dispatcher {
                 Some(build.clone())
             }
             _ => None,
-        }
-    }
-
-    fn timed_out(&mut self, now: Duration, timer: Timer) {
-        match timer {
-            Timer::Run => {
-                let limit = self.plan.timeout.unwrap_or_default();
-                let failure = Failure {
-                    class: FailureClass::Environment,
-                    kind: "Timeout",
-                    service: None,
-                    message: format!("the run was not over after {}", verdict::seconds(limit)),
-                    log_tail: Vec::new(),
-                    hint: Some("raise `x-envrun.timeout` at the top of the file".to_owned()),
-                };
-                verdict::cut_off_suites(self, now);
-                self.abort(now, failure);
-            }
-            Timer::Restart(name) => self.restart(&name),
-            Timer::Container(name) if self.is_resting(&name) => self.given_up(now, &name),
-            Timer::Container(name) => {
-                let state = self.services.entry(name.clone()).or_default();
-                if state.exit.is_none()
-                    && let Some(container) = state.container.clone()
-                {
-                    state.timed_out = true;
-                    self.effect(Effect::Kill(container));
-                }
-            }
-        }
-    }
-
-    fn signal(&mut self, now: Duration, signal: Signal) {
-        self.signals = self.signals.saturating_add(1);
-        self.report(Event::SignalReceived { signal });
-        if self.phase == Phase::Running {
-            self.outcome.signal = Some(signal);
-            let failure = Failure {
-                class: FailureClass::Interrupted,
-                kind: "Interrupted",
-                service: None,
-                message: format!("the run was ended by {}", signal.name()),
-                log_tail: Vec::new(),
-                hint: None,
-            };
-            self.abort(now, failure);
-        } else if self.signals >= 3 {
-            self.effect(Effect::GiveUp);
-        } else {
-            self.effect(Effect::Hurry);
         }
     }
 
