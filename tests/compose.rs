@@ -72,9 +72,15 @@ impl Case {
                     .insert(name.to_owned(), value.to_owned());
                 continue;
             }
-            let value = lines.next().expect("an option has a value").to_owned();
-            match line {
-                "-f" => request.files.push(value.into()),
+            let (option, value) = match line.split_once('=') {
+                Some((option, value)) => (option, value.to_owned()),
+                None => (
+                    line,
+                    lines.next().expect("an option has a value").to_owned(),
+                ),
+            };
+            match option {
+                "-f" | "--file" => request.files.push(value.into()),
                 "--profile" => request.profiles.push(value),
                 "--env-file" => request.env_files.push(value.into()),
                 "--project-name" | "-p" => request.project_name = Some(value),
