@@ -41,19 +41,16 @@ pub(super) fn read_mounts(context: &mut Context<'_>, map: &Mapping) -> Mounts {
     let mut found: Vec<(Mount, Place, Option<bool>)> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for item in listed {
-        let mount = match &item.value {
-            Value::Mapping(map) => read_long(context, map, &item.place),
-            _ => context
-                .filled_text(item, "volumes")
-                .and_then(|text| read_short(context, &text, &item.place)),
+        // Short forms have become long ones before; what has not is no mount, and was reported.
+        let Value::Mapping(map) = &item.value else {
+            continue;
         };
-        let Some(mut mount) = mount else { continue };
+        let Some(mut mount) = read_long(context, map, &item.place) else {
+            continue;
+        };
         // `/data/` and `/data` are one place, so they are one mount.
         mount.target = clean_path(Path::new(&mount.target)).display().to_string();
-        let copy = match item.mapping() {
-            Some(map) => extension::read_mount_extension(context, map),
-            None => None,
-        };
+        let copy = extension::read_mount_extension(context, map);
         let entry = (mount, item.place.clone(), copy);
         match index
             .get(&entry.0.target)
@@ -127,64 +124,6 @@ fn check_target(context: &mut Context<'_>, target: &str, place: &Place) -> bool 
         context.error_help(place, message, "a target starts with `/`");
     }
     is_absolute
-}
-
-/// True for a source that is a path of the host; anything else names a volume.
-fn is_path(source: &str) -> bool {
-    source.starts_with(['.', '/', '~'])
-}
-
-fn read_short(context: &mut Context<'_>, text: &str, place: &Place) -> Option<Mount> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, options) = match parts.as_slice() {
-        [target] => (None, *target, ""),
-        [source, target] => (Some(*source), *target, ""),
-        [source, target, options] => (Some(*source), *target, *options),
-        _ => {
-            let message = format!("`{}` has too many colons for a mount", shorten(text));
-            context.error_help(
-                place,
-                message,
-                "write `source:target[:options]`, or the long form",
-            );
-            return None;
-        }
-    };
-    if parts.iter().any(|part| part.is_empty()) {
-        let message = format!("`{}` has an empty part between its colons", shorten(text));
-        context.error_help(place, message, "write `source:target[:options]`");
-        return None;
-    }
-    let mut read_only = false;
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        match option {
-            "ro" => read_only = true,
-            "rw" => read_only = false,
-            _ => {
-                let message = format!("mount option `{}` is not honoured yet", shorten(option));
-                context.warn(place, message, None);
-            }
-        }
-    }
-    if !check_target(context, target, place) {
-        return None;
-    }
-    let source = match source {
-        None => MountSource::Anonymous,
-        Some(path) if is_path(path) => MountSource::Bind {
-            path: context.path(path),
-            create: true,
-            copy: false,
-            found: FoundPath::default(),
-        },
-        Some(name) => MountSource::Volume(VolumeKey::from(name)),
-    };
-    Some(Mount {
-        source,
-        target: target.to_owned(),
-        read_only,
-        options: MountOptions::default(),
-    })
 }
 
 const KINDS: [&str; 6] = ["bind", "volume", "tmpfs", "npipe", "cluster", "image"];

@@ -9,33 +9,16 @@ use super::super::source::Place;
 use super::super::yaml::{Mapping, Node, Value, shorten};
 use super::context::Context;
 
-/// Reads `ports:`; ranges are expanded, and an entry that is given twice counts once.
+/// Reads `ports:`; an entry that is given twice counts once. Short forms have become long ones
+/// before; what has not is no port, and was reported.
 pub(super) fn read_ports(context: &mut Context<'_>, map: &Mapping) -> Vec<PublishedPort> {
     let Some(node) = map.get("ports") else {
         return Vec::new();
     };
     let mut ports = Vec::new();
     for item in context.list(node, "ports") {
-        match &item.value {
-            Value::Mapping(map) => ports.extend(read_long(context, map, &item.place)),
-            _ => {
-                let Some(text) = context.written(item, "ports") else {
-                    continue;
-                };
-                match short_form(&text) {
-                    Ok(short) => {
-                        if context.take_ports(short.count(), &item.place) {
-                            ports.extend(short.ports());
-                        }
-                    }
-                    Err(why) => {
-                        let message = format!("`{}` is not a port: {why}", shorten(&text));
-                        let help =
-                            "write `[[address:]host:]container[/protocol]`, such as `8080:80`";
-                        context.error_help(&item.place, message, help);
-                    }
-                }
-            }
+        if let Value::Mapping(map) = &item.value {
+            ports.extend(read_long(context, map, &item.place));
         }
     }
     let mut seen = HashSet::new();
@@ -75,96 +58,6 @@ pub(super) fn read_expose(context: &mut Context<'_>, map: &Mapping) -> Vec<(u16,
         }
     }
     exposed
-}
-
-/// The short form, ranges not expanded.
-struct Short {
-    host_ip: Option<String>,
-    published: Option<(String, RangeInclusive<u16>)>,
-    target: RangeInclusive<u16>,
-    protocol: Protocol,
-}
-
-impl Short {
-    fn count(&self) -> usize {
-        self.target.len()
-    }
-
-    fn ports(self) -> impl Iterator<Item = PublishedPort> {
-        let Self {
-            host_ip,
-            published,
-            target,
-            protocol,
-        } = self;
-        let first = *target.start();
-        let is_paired = target.len() > 1;
-        target.map(move |port| {
-            let published = published.as_ref().map(|(text, range)| {
-                // Ranges of equal length go pairwise; a host range for a single port stays a range,
-                // from which the engine may choose.
-                if is_paired {
-                    range.start().saturating_add(port - first).to_string()
-                } else {
-                    text.clone()
-                }
-            });
-            PublishedPort {
-                target: port,
-                published,
-                host_ip: host_ip.clone(),
-                protocol,
-            }
-        })
-    }
-}
-
-fn short_form(text: &str) -> Result<Short, String> {
-    let (address, protocol) = match text.rsplit_once('/') {
-        Some((address, protocol)) => (address, protocol),
-        None => (text, "tcp"),
-    };
-    let protocol = parse_protocol(protocol)?;
-    let (rest, target) = match address.rsplit_once(':') {
-        Some((rest, target)) => (Some(rest), target),
-        None => (None, address),
-    };
-    let target = parse_range(target)?;
-    let (host_ip, published) = match rest {
-        None => (None, None),
-        Some(rest) => {
-            // The host's port is after the last colon outside of the brackets of an IPv6 address.
-            let (ip, port) = match rest.rsplit_once(':') {
-                Some((ip, port)) if !port.ends_with(']') => (Some(ip), port),
-                _ if rest.ends_with(']') => (Some(rest), ""),
-                _ => (None, rest),
-            };
-            (
-                ip.map(parse_address).transpose()?,
-                Some(port).filter(|port| !port.is_empty()),
-            )
-        }
-    };
-    let published = match published {
-        None => None,
-        Some(port) => {
-            let range = parse_host_range(port)?;
-            if target.len() > 1 && target.len() != range.len() {
-                return Err(format!(
-                    "the ranges differ in length: {} and {}",
-                    range.len(),
-                    target.len()
-                ));
-            }
-            Some((port.to_owned(), range))
-        }
-    };
-    Ok(Short {
-        host_ip,
-        published,
-        target,
-        protocol,
-    })
 }
 
 fn parse_address(text: &str) -> Result<String, String> {
