@@ -28,6 +28,11 @@ pub async fn pause(duration: Duration) {
     }
 }
 
+/// Blocks this thread for `duration`: for the watchdog, which has no runtime while it waits.
+pub fn block(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// The limit was reached before the future was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no answer within {limit:?}")]

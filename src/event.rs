@@ -47,6 +47,13 @@ pub enum Event {
         /// One line.
         message: String,
     },
+    /// What dead runs had left was removed, in the background.
+    Swept {
+        /// How many runs.
+        runs: usize,
+        /// What they had left: `2 containers, 1 network`.
+        removed: String,
+    },
     /// A step of the plan begins.
     StepStarted {
         /// Number in the plan.
@@ -198,6 +205,16 @@ pub enum Event {
     Verdict {
         /// One line a suite, and the failure.
         summary: VerdictSummary,
+    },
+    /// The environment is left to a person.
+    Held {
+        /// The run.
+        run: RunId,
+        /// For how long.
+        #[serde(rename = "time_ms", serialize_with = "milliseconds")]
+        time: Duration,
+        /// The containers that run.
+        services: Vec<ServiceName>,
     },
     /// Teardown begins.
     TeardownStarted,

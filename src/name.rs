@@ -35,13 +35,25 @@ impl RunId {
         Uuid::parse_str(text).map(Self)
     }
 
+    /// All 32 hexadecimal digits.
+    #[must_use]
+    pub fn digits(&self) -> String {
+        self.0.simple().to_string()
+    }
+
     /// The first twelve hexadecimal digits: short enough for names, long enough that 60 runs side
     /// by side never meet (48 random bits).
     #[must_use]
     pub fn short(&self) -> String {
-        let mut digits = self.0.simple().to_string();
+        let mut digits = self.digits();
         digits.truncate(12);
         digits
+    }
+
+    /// What the names of everything that belongs to the run begin with.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        format!("envrun-{}-", self.short())
     }
 
     /// The 128 bits, as the seed of everything that must differ between runs (subnets).

@@ -22,6 +22,8 @@ pub struct Outcome {
     pub signal: Option<Signal>,
     /// What teardown found, once it is done.
     pub teardown: Option<TeardownReport>,
+    /// For how long the environment is left to a person, if it is; then nothing was torn down.
+    pub held: Option<Duration>,
     /// Reports that could not be written.
     pub report_problems: Vec<String>,
     /// Wall-clock start of the run.

@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, each with the rooms that its code may name.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let rooms: [(&str, &[&str]); 16] = [
+    let rooms: [(&str, &[&str]); 18] = [
         ("clock", &[]),
         ("name", &[]),
         ("options", &[]),
         ("exit_code", &[]),
         ("image", &[]),
         ("junit", &[]),
+        ("lease", &["name"]),
+        ("host", &["clock", "lease", "name"]),
         ("config", &["image", "name", "options"]),
-        ("engine", &["name", "clock", "image", "options", "probe"]),
+        (
+            "engine",
+            &["name", "clock", "image", "lease", "options", "probe"],
+        ),
         ("probe", &["clock"]),
         ("outcome", &["engine", "exit_code", "junit", "name"]),
         (
@@ -35,6 +40,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "config::model",
                 "engine",
                 "image",
+                "lease",
                 "name",
                 "options",
                 "probe",
@@ -50,6 +56,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "exit_code",
                 "image",
                 "junit",
+                "lease",
                 "name",
                 "outcome",
                 "plan",
@@ -59,17 +66,20 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         (
             "report",
             &[
-                "clock", "engine", "event", "junit", "name", "outcome", "plan", "run",
+                "clock", "engine", "event", "junit", "lease", "name", "outcome", "plan", "run",
             ],
         ),
         (
             "command",
             &[
+                "clock",
                 "config",
                 "engine",
                 "event",
                 "exit_code",
+                "host",
                 "image",
+                "lease",
                 "name",
                 "plan",
                 "probe",

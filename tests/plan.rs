@@ -15,6 +15,7 @@ use envrun::engine::{ContainerSpec, ImageFacts, ImageHealthcheck, MountSpecSourc
 use envrun::image::mirror::parse_pair;
 use envrun::image::policy::Present;
 use envrun::image::{Mirrors, Platform};
+use envrun::lease::Identity;
 use envrun::name::{ContainerId, ImageId, NetworkId, RunId};
 use envrun::plan::readiness::requirement;
 use envrun::plan::{ImageIndex, Plan, PlannedNetwork, Selection, container, support};
@@ -579,7 +580,13 @@ fn paths_are_translated_to_what_the_engine_sees_of_a_job_container() {
         mount("private", ContainerMountSource::Private, false),
     ]);
     let described = |host| {
-        let plan = Plan::on_host(&project, RUN, &Selection::default(), host).expect("a plan");
+        let plan = Plan::on_host(
+            &project,
+            &Identity::anonymous(RUN),
+            &Selection::default(),
+            host,
+        )
+        .expect("a plan");
         let made: Vec<String> = plan
             .directories_to_make()
             .map(|path| path.display().to_string())

@@ -6,6 +6,7 @@ mod gc;
 mod plan;
 mod project;
 mod run;
+mod selected;
 mod signals;
 mod watchdog;
 mod whereabouts;
@@ -32,16 +33,16 @@ enum Command {
     Config(config::Arguments),
     /// Print every step that `run` would take, and why, without doing anything
     Plan(plan::Arguments),
-    /// Remove what a run has left behind
+    /// Remove what dead runs have left behind
     Gc(gc::Arguments),
-    /// Wait for the end of a run and clean up after it; started by `run`
-    #[command(hide = true)]
-    Watchdog(watchdog::Arguments),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(run) = watchdog::wanted(std::env::args_os()) {
+        return watchdog::watchdog(run);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -56,9 +57,6 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
-        // The watchdog comes first and without a runtime: it has to stay small for as long as the
-        // run takes.
-        Command::Watchdog(arguments) => watchdog::watchdog(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Plan(arguments) => block_on(plan::plan(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),

@@ -7,6 +7,7 @@ use super::say;
 use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
 use crate::exit_code::ExitCode;
+use crate::lease::Identity;
 use crate::name::RunId;
 
 /// Arguments of `envrun plan`.
@@ -20,7 +21,13 @@ pub(super) async fn plan(arguments: Arguments) -> ExitCode {
     // A plan without an engine is one for an engine on this host.
     let engine = DockerEngine::from_environment().ok();
     let engine = engine.as_ref().map(|engine| engine as &dyn Engine);
-    match project::plan(&arguments.project, RunId::random(), engine).await {
+    match project::plan(
+        &arguments.project,
+        &Identity::anonymous(RunId::random()),
+        engine,
+    )
+    .await
+    {
         Ok((plan, warnings)) => {
             project::show(&warnings);
             say(plan.to_text().trim_end());

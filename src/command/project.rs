@@ -9,7 +9,7 @@ use super::{complain, whereabouts};
 use crate::config::{self, Problem, Problems, Request, Severity};
 use crate::engine::Engine;
 use crate::exit_code::ExitCode;
-use crate::name::RunId;
+use crate::lease::Identity;
 use crate::plan::host::Host;
 use crate::plan::{Plan, Selection};
 use crate::settings::{self, Flags};
@@ -96,7 +96,7 @@ pub(super) struct ProjectArguments {
 /// been printed when this fails. The engine is asked only what it sees of our files.
 pub(super) async fn plan(
     arguments: &ProjectArguments,
-    run: RunId,
+    identity: &Identity,
     engine: Option<&dyn Engine>,
 ) -> Result<(Plan, Problems), ExitCode> {
     let request = arguments.files.request();
@@ -123,7 +123,7 @@ pub(super) async fn plan(
         Some(engine) => whereabouts::of(engine).await,
         None => Host::default(),
     };
-    let plan = Plan::on_host(&loaded.project, run, &selection, &host).map_err(|error| {
+    let plan = Plan::on_host(&loaded.project, identity, &selection, &host).map_err(|error| {
         complain(&error.to_string());
         ExitCode::Usage
     })?;

@@ -8,15 +8,20 @@ use clap::Args;
 
 use super::project::{self, ProjectArguments};
 use super::{complain, signals};
+use crate::clock;
+use crate::config::duration;
 use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
 use crate::event::Event;
 use crate::exit_code::ExitCode;
+use crate::host::process::Processes;
+use crate::lease::{Identity, Lease, Neighbours as _};
 use crate::name::RunId;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
 use crate::report::{OutputDirectory, Reporters, Style};
-use crate::run::dispatcher::Settings;
+use crate::run::dispatcher::{Hold, HoldWhen, Settings};
+use crate::run::gc;
 use crate::run::ledger::{IntentSink, Ledger};
 use crate::run::teardown::Limits;
 use crate::run::watchdog::Watchdog;
@@ -30,7 +35,26 @@ pub(super) struct Arguments {
     /// Directory for reports and logs [default: envrun-out]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// When a suite or the environment fails, keep everything for this long, and say how to enter it:
+    /// `30m`, `2h`
+    #[arg(long, value_name = "TIME", value_parser = holding_time)]
+    hold_on_failure: Option<Duration>,
 }
+
+/// Reads the time for which an environment is held.
+pub(super) fn holding_time(text: &str) -> Result<Duration, String> {
+    let time = duration::parse(text).map_err(|error| error.to_string())?;
+    if time < Duration::from_secs(1) {
+        return Err("it has to be a second at least".to_owned());
+    }
+    if time > LONGEST_HOLD {
+        return Err("it can be 30 days at most".to_owned());
+    }
+    Ok(time)
+}
+
+/// The longest time for which an environment is held.
+const LONGEST_HOLD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Containers started at once: about what an engine on two cores serves.
 const CONCURRENT_STARTS: usize = 4;
@@ -42,17 +66,34 @@ const SUBNET_ATTEMPTS: u32 = 1000;
 const ROUTES: &str = "/proc/net/route";
 
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
+    let hold = arguments
+        .hold_on_failure
+        .map(|time| (HoldWhen::Failed, time));
+    perform(&arguments.project, arguments.out, hold).await
+}
+
+/// Brings a project up, runs what is to be run in it, and tears it down or holds it.
+pub(super) async fn perform(
+    project: &ProjectArguments,
+    out: Option<PathBuf>,
+    hold: Option<(HoldWhen, Duration)>,
+) -> ExitCode {
     let run = RunId::random();
+    let processes = Processes::look();
+    let identity = Identity {
+        run,
+        lease: Lease::of(processes.this().cloned()),
+    };
     let engine = DockerEngine::from_environment();
     let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
-    let (plan, warnings) = match project::plan(&arguments.project, run, known).await {
+    let (plan, warnings) = match project::plan(project, &identity, known).await {
         Ok(planned) => planned,
         Err(code) => {
-            OutputDirectory::clear(arguments.out.as_deref());
+            OutputDirectory::clear(out.as_deref());
             return code;
         }
     };
-    let directory = match OutputDirectory::open(arguments.out.as_deref(), run) {
+    let directory = match OutputDirectory::open(out.as_deref(), run) {
         Ok(directory) => directory,
         Err(error) => {
             complain(&error.to_string());
@@ -71,12 +112,17 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         let message = warning.to_string();
         reporters.event(Duration::ZERO, Event::Warning { message });
     }
-    let settings = Settings {
+    let mut settings = Settings {
         subnet_pool: subnet::DEFAULT_POOL,
         avoid_subnets: std::fs::read_to_string(ROUTES)
             .map(|table| subnet::host_routes(&table))
             .unwrap_or_default(),
         concurrent_starts: CONCURRENT_STARTS,
+        hold: hold.map(|(when, time)| Hold {
+            when,
+            time,
+            keeper: None,
+        }),
         subnet_attempts: SUBNET_ATTEMPTS,
     };
     let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;
@@ -96,7 +142,12 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     };
     let watchdog = tokio::task::spawn_blocking(move || Watchdog::start(run)).await;
     let sink = match watchdog {
-        Ok(Ok(watchdog)) => Some(Box::new(watchdog) as Box<dyn IntentSink>),
+        Ok(Ok(watchdog)) => {
+            if let Some(hold) = &mut settings.hold {
+                hold.keeper = processes.of(watchdog.pid());
+            }
+            Some(Box::new(watchdog) as Box<dyn IntentSink>)
+        }
         Ok(Err(error)) => {
             let message =
                 format!("{error}: if envrun is killed, `envrun gc --run {run}` has to clean up");
@@ -105,6 +156,8 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         }
         Err(_panicked) => None,
     };
+    let engine: Arc<dyn Engine> = engine;
+    tokio::spawn(sweep(Arc::clone(&engine), processes, Arc::clone(&recorder)));
     let wiring = Wiring {
         engine,
         prober: Arc::new(HostProber),
@@ -118,10 +171,28 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     for problem in &outcome.report_problems {
         complain(problem);
     }
-    if outcome.teardown.is_none() {
+    if outcome.teardown.is_none() && outcome.held.is_none() {
         complain(&format!(
             "left without waiting for teardown; `envrun gc --run {run}` removes what is left"
         ));
     }
     outcome.exit_code()
+}
+
+/// Removes what dead runs have left, beside the run that begins. What goes wrong there is for `envrun
+/// gc` to say, and what is not done when the run is over is left to the next one.
+async fn sweep(engine: Arc<dyn Engine>, processes: Processes, recorder: Arc<dyn Recorder>) {
+    let begun = clock::now();
+    let Ok(swept) = gc::sweep(&engine, &processes, Limits::default()).await else {
+        return;
+    };
+    let kinds = swept
+        .iter()
+        .flat_map(|(_, report)| &report.removed)
+        .map(|resource| resource.kind);
+    if !swept.is_empty() {
+        let removed = gc::inventory(kinds);
+        let runs = swept.len();
+        recorder.event(begun.elapsed(), Event::Swept { runs, removed });
+    }
 }

@@ -14,11 +14,12 @@ mod exec;
 pub mod memory;
 mod mount;
 mod pull;
+mod resource;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,6 +33,7 @@ pub use self::build::{
 pub use self::exec::{ExecOutcome, ExecSpec};
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
+pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
 use crate::image::Reference;
 use crate::image::policy::Present;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -44,6 +46,10 @@ pub const SERVICE_LABEL: &str = "dev.envrun.service";
 /// Label of a container that tells it from the others of its service: the name of the service, or
 /// with several replicas `web-2`.
 pub const REPLICA_LABEL: &str = "dev.envrun.replica";
+/// Label of everything of a run that says who may still need it: see [`crate::lease`].
+pub const LEASE_LABEL: &str = "dev.envrun.lease";
+/// Label with the directory of the project, by which a person finds what is held for it.
+pub const DIRECTORY_LABEL: &str = "dev.envrun.directory";
 /// Label that names the project, for people who look at the engine.
 pub const PROJECT_LABEL: &str = "dev.envrun.project";
 
@@ -147,8 +153,13 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes a resource by force: kills a running container, disconnects what hangs on a network.
     /// Answers [`Removal::AlreadyGone`] when there is nothing to remove.
     async fn remove(&self, resource: &Resource) -> Result<Removal, EngineError>;
-    /// Everything that carries the label of the run.
+    /// Everything that carries the label of the run and a name of the run. The label alone is not
+    /// enough: whatever somebody derives from an image of a run inherits it.
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError>;
+    /// The same for all runs.
+    async fn list_all(&self) -> Result<Vec<Belonging>, EngineError>;
+    /// The time by the engine's clock.
+    async fn time(&self) -> Result<SystemTime, EngineError>;
 }
 
 /// Who the engine is, and what it can do. Unsupported features become plan errors.
@@ -477,57 +488,6 @@ fn signal_name(code: i64) -> Option<&'static str> {
         15 => "SIGTERM",
         _ => return None,
     })
-}
-
-/// What a resource is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ResourceKind {
-    /// A container.
-    Container,
-    /// A network.
-    Network,
-    /// A volume.
-    Volume,
-    /// An image that this run built.
-    Image,
-}
-
-impl fmt::Display for ResourceKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Container => "container",
-            Self::Network => "network",
-            Self::Volume => "volume",
-            Self::Image => "image",
-        })
-    }
-}
-
-/// A resource as the engine lists it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Resource {
-    /// What it is.
-    pub kind: ResourceKind,
-    /// The id by which it is removed; for a volume its name.
-    pub id: String,
-    /// Its name, for people.
-    pub name: String,
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} `{}`", self.kind, self.name)
-    }
-}
-
-/// Result of a removal that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
-    /// It was there and is gone.
-    Removed,
-    /// There was nothing to remove.
-    AlreadyGone,
 }
 
 /// What kind of failure an engine call met; decides what is tried next and which exit code it may

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::host::Placement;
 use super::injection::{COPIED, FILLED_AT, PlannedCopy};
 use super::{
-    ImageIndex, Plan, PlannedService, PlannedVolume, resource_name, run_labels, service_labels,
-    support,
+    ImageIndex, Plan, PlannedService, PlannedVolume, resource_name, service_labels, support,
 };
 use crate::config::model::{Healthcheck, MountSource, Peer};
 use crate::engine::{
@@ -149,7 +148,7 @@ pub fn specification(
     }
     ContainerSpec {
         name: planned.container_name.clone(),
-        labels: service_labels(&run_labels(plan.run, &plan.project), planned),
+        labels: service_labels(&plan.labels, planned),
         image: image.id.clone(),
         command: service.command.clone(),
         entrypoint: service.entrypoint.clone(),
@@ -186,7 +185,7 @@ pub fn specification(
 /// volume without a label is made.
 #[must_use]
 pub fn filler(plan: &Plan, copy: &PlannedCopy, image: &ImageFacts) -> ContainerSpec {
-    let labels = run_labels(plan.run, &plan.project);
+    let labels = plan.labels.clone();
     let tmpfs = image.volumes.iter();
     ContainerSpec {
         name: copy.filler.clone(),
@@ -233,7 +232,7 @@ fn mounts(
     known: &Known<'_>,
 ) -> Vec<MountSpec> {
     let service = &planned.service;
-    let labels = run_labels(plan.run, &plan.project);
+    let labels = plan.labels.clone();
     let volume_of = |owner: &ServiceName, number: usize| MountSpecSource::Volume {
         name: resource_name(plan.run, &format!("{owner}-volume-{number}")),
         labels: labels.clone(),
@@ -377,7 +376,7 @@ fn placed(plan: &Plan, placement: &Placement, create: bool) -> MountSpecSource {
                 .get(index.0)
                 .map(|copy| copy.volume.clone())
                 .unwrap_or_default(),
-            labels: run_labels(plan.run, &plan.project),
+            labels: plan.labels.clone(),
             subpath: Some(COPIED.to_owned()),
         },
     }

@@ -13,6 +13,7 @@ pub mod injection;
 mod names;
 pub mod readiness;
 mod replicas;
+mod selection;
 mod steps;
 pub mod subnet;
 pub mod support;
@@ -26,12 +27,16 @@ use self::host::{Host, Placement, Unseen};
 pub use self::image::{PlannedImage, Pull};
 use self::injection::{CopyIndex, Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
+pub use self::selection::Selection;
+use self::selection::{optional, select};
 use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Service};
 use crate::engine::{
-    NetworkSpec, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL, SERVICE_LABEL, VolumeSpec,
+    DIRECTORY_LABEL, LEASE_LABEL, NetworkSpec, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL,
+    SERVICE_LABEL, VolumeSpec,
 };
 use crate::image::Mirrors;
 use crate::image::reference::ReferenceError;
+use crate::lease::{Identity, Lease};
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
 use crate::options::{AddressPool, Cidr, Ipam};
 
@@ -40,6 +45,10 @@ use crate::options::{AddressPool, Cidr, Ipam};
 pub struct Plan {
     /// The run.
     pub run: RunId,
+    /// The lease of the run.
+    pub lease: Lease,
+    /// Labels that everything of the run carries.
+    pub labels: BTreeMap<String, String>,
     /// Name of the project.
     pub project: String,
     /// Images to obtain, each once however many services use it.
@@ -180,15 +189,6 @@ pub struct PlannedService {
     pub mounted_images: BTreeMap<String, ImageIndex>,
 }
 
-/// Which suites take part.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// `--only`; empty means all.
-    pub only: Vec<String>,
-    /// `--skip`.
-    pub skip: Vec<String>,
-}
-
 /// Why there is no plan. All of these are configuration errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -237,10 +237,13 @@ pub enum PlanError {
 
 /// Labels that every resource of a run carries.
 #[must_use]
-pub fn run_labels(run: RunId, project: &str) -> BTreeMap<String, String> {
+pub fn run_labels(identity: &Identity, project: &Project) -> BTreeMap<String, String> {
+    let directory = project.directory.to_string_lossy().into_owned();
     BTreeMap::from([
-        (RUN_LABEL.to_owned(), run.to_string()),
-        (PROJECT_LABEL.to_owned(), project.to_owned()),
+        (DIRECTORY_LABEL.to_owned(), directory),
+        (RUN_LABEL.to_owned(), identity.run.to_string()),
+        (LEASE_LABEL.to_owned(), identity.lease.to_label()),
+        (PROJECT_LABEL.to_owned(), project.name.clone()),
     ])
 }
 
@@ -262,7 +265,12 @@ impl Plan {
     /// # Errors
     /// There is nothing to run, or a selection names what does not exist.
     pub fn new(project: &Project, run: RunId, selection: &Selection) -> Result<Self, PlanError> {
-        Self::on_host(project, run, selection, &Host::default())
+        Self::on_host(
+            project,
+            &Identity::anonymous(run),
+            selection,
+            &Host::default(),
+        )
     }
 
     /// The same for an engine that may see other files than this process does.
@@ -271,7 +279,7 @@ impl Plan {
     /// There is nothing to run, or a selection names what does not exist.
     pub fn on_host(
         project: &Project,
-        run: RunId,
+        identity: &Identity,
         selection: &Selection,
         host: &Host,
     ) -> Result<Self, PlanError> {
@@ -280,7 +288,8 @@ impl Plan {
             mut warnings,
         } = replicas::replicas(&select(project, selection)?)?;
         let services: Vec<&Service> = replicas.iter().map(|replica| &replica.service).collect();
-        let labels = run_labels(run, &project.name);
+        let run = identity.run;
+        let labels = run_labels(identity, project);
         let mut images = images::Images::new(project, run, &labels);
         let mut image_of = BTreeMap::new();
         for service in &services {
@@ -331,6 +340,8 @@ impl Plan {
         warnings.extend(unseen.warnings());
         let mut plan = Self {
             run,
+            lease: identity.lease.clone(),
+            labels,
             project: project.name.clone(),
             images,
             networks,
@@ -372,6 +383,19 @@ impl Plan {
         })
     }
 
+    /// A volume that only carries a lease.
+    #[must_use]
+    pub fn lease_volume(&self, key: &str, lease: &Lease) -> VolumeSpec {
+        let mut labels = self.labels.clone();
+        labels.insert(LEASE_LABEL.to_owned(), lease.to_label());
+        VolumeSpec {
+            name: resource_name(self.run, key),
+            labels,
+            driver: None,
+            driver_opts: BTreeMap::new(),
+        }
+    }
+
     /// What a step does to which resource, for people.
     #[must_use]
     pub fn describe(&self, action: &Action) -> String {
@@ -383,91 +407,6 @@ impl Plan {
     pub fn to_text(&self) -> String {
         text::render(self)
     }
-}
-
-/// The services that take part: the selected suites, everything they need, and every service that
-/// is not there for an unselected suite alone. Dependencies that a file does not declare are
-/// common, so a service that nobody names stays in.
-fn select<'project>(
-    project: &'project Project,
-    selection: &Selection,
-) -> Result<Vec<&'project Service>, PlanError> {
-    let suites: BTreeSet<&ServiceName> = project
-        .services
-        .values()
-        .filter(|service| service.suite.is_some())
-        .map(|service| &service.name)
-        .collect();
-    if suites.is_empty() {
-        return Err(PlanError::NoSuite {
-            project: project.name.clone(),
-        });
-    }
-    for (option, names) in [("--only", &selection.only), ("--skip", &selection.skip)] {
-        if let Some(name) = names
-            .iter()
-            .find(|name| !suites.contains(&ServiceName::new(name.as_str())))
-        {
-            let known: Vec<String> = suites.iter().map(|suite| format!("`{suite}`")).collect();
-            return Err(PlanError::UnknownSuite {
-                option,
-                name: name.clone(),
-                suites: known.join(", "),
-            });
-        }
-    }
-    let selected: BTreeSet<&ServiceName> = suites
-        .iter()
-        .copied()
-        .filter(|suite| {
-            selection.only.is_empty() || selection.only.iter().any(|name| name == suite.as_str())
-        })
-        .filter(|suite| !selection.skip.iter().any(|name| name == suite.as_str()))
-        .collect();
-    if selected.is_empty() {
-        return Err(PlanError::NothingSelected);
-    }
-    let wanted = closure(project, selected.iter().copied());
-    let unselected = suites
-        .iter()
-        .copied()
-        .filter(|suite| !wanted.contains(suite));
-    let only_for_unselected: BTreeSet<&ServiceName> = closure(project, unselected)
-        .into_iter()
-        .filter(|name| !wanted.contains(name))
-        .collect();
-    Ok(project
-        .services
-        .values()
-        .filter(|service| !only_for_unselected.contains(&service.name))
-        .collect())
-}
-
-/// What is depended on by somebody, and by everybody with `required: false`.
-fn optional(services: &[&Service]) -> BTreeSet<ServiceName> {
-    let mut required = BTreeMap::new();
-    for (name, how) in services.iter().flat_map(|service| &service.depends_on) {
-        *required.entry(name.clone()).or_insert(false) |= how.required;
-    }
-    let optional = required.into_iter().filter(|(_, required)| !required);
-    optional.map(|(name, _)| name).collect()
-}
-
-/// The given services and all that they depend on.
-fn closure<'project>(
-    project: &'project Project,
-    from: impl Iterator<Item = &'project ServiceName>,
-) -> BTreeSet<&'project ServiceName> {
-    let mut open: Vec<&ServiceName> = from.collect();
-    let mut seen = BTreeSet::new();
-    while let Some(name) = open.pop() {
-        if seen.insert(name)
-            && let Some(service) = project.services.get(name)
-        {
-            open.extend(service.depends_on.keys());
-        }
-    }
-    seen
 }
 
 /// The networks of a service in the order of the reference: highest priority first, then by name.

@@ -25,7 +25,7 @@ pub(super) fn resource_name(run: RunId, key: &str) -> String {
     if is_long {
         text.push_str(&format!("-{:08x}", hash(key.bytes())));
     }
-    format!("envrun-{}-{text}", run.short())
+    run.prefix() + &text
 }
 
 /// Deterministic name of an image of a run. Repository names know lower case only (distribution

@@ -1,12 +1,14 @@
 //! Events as plain lines with the time since the start: for CI logs, files and pipes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::pulls;
 use super::table::seconds;
 use crate::event::Event;
 use crate::junit::text::sanitise;
-use crate::name::ServiceName;
+use crate::lease::rough;
+use crate::name::{RunId, ServiceName};
 use crate::outcome::{Failure, SuiteResult};
 
 /// The lines that an event is worth; most steps of the plan are worth none.
@@ -154,6 +156,19 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
         Event::RunAborted { failure } => aborted(failure, directory),
         Event::SignalReceived { signal } => vec![format!("{} received", signal.name())],
         Event::Verdict { .. } | Event::TeardownStarted => Vec::new(),
+        Event::Swept { runs, removed } => {
+            let whose = if *runs == 1 {
+                "a dead run"
+            } else {
+                "dead runs"
+            };
+            vec![format!("removed what {whose} had left: {removed}")]
+        }
+        Event::Held {
+            run,
+            time,
+            services,
+        } => held(*run, *time, services),
         Event::TeardownFinished { report } => {
             let mut lines = vec![format!(
                 "teardown: {} removed in {}, {}",
@@ -241,4 +256,15 @@ fn log_path(directory: &Path, service: &str) -> String {
         .join(format!("{service}.log"))
         .display()
         .to_string()
+}
+/// How to enter what is held, and how to end it.
+fn held(run: RunId, time: Duration, services: &[ServiceName]) -> Vec<String> {
+    let id = run.short();
+    let mut lines = vec![format!("held for {}: run {run}", rough(time))];
+    if let Some(service) = services.first() {
+        lines.push(format!("  enter it:  envrun shell --run {id} {service}"));
+        lines.push(format!("  its logs:  envrun logs --run {id} -f"));
+    }
+    lines.push(format!("  end it:    envrun down {id}"));
+    lines
 }

@@ -155,6 +155,12 @@ pub enum Input {
     Signal(Signal),
     /// Reports could not be written.
     ReportProblems(Vec<String>),
+    /// The lease could not be renewed.
+    NotRenewed(EngineError),
+    /// The environment is left to a person; with what is not as it should be.
+    Held(Option<String>),
+    /// The environment cannot be left to a person.
+    NotHeld(EngineError),
     /// Teardown is over.
     TornDown(TeardownReport),
 }
@@ -218,6 +224,11 @@ pub enum Effect {
     Hurry,
     /// Leave at once, without waiting for teardown.
     GiveUp,
+    /// Tell the engine that the run goes on: a volume with a lease that begins anew, in place of the
+    /// volume of this name.
+    RenewLease(VolumeSpec, Option<String>),
+    /// Leave the environment to a person for this long, by a volume with a lease that says so.
+    Hold(VolumeSpec, Duration),
     /// The run is over.
     Finish,
 }
@@ -313,6 +324,8 @@ pub struct Farewell {
 pub enum Timer {
     /// The limit of the whole run.
     Run,
+    /// The lease is to be renewed.
+    Lease,
     /// The limit of a suite, or the deadline of a job.
     Container(ServiceName),
     /// The pause before a container is started once more.

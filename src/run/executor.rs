@@ -182,6 +182,8 @@ impl Executor {
                     shared.send(Input::TornDown(report));
                 });
             }
+            Effect::RenewLease(spec, previous) => self.renew_lease(spec, previous),
+            Effect::Hold(spec, time) => self.hold(spec, time),
             // Nobody listens when leave is taken already.
             Effect::Hurry => drop(self.hurry.take().map(|hurry| hurry.send(()))),
             Effect::GiveUp | Effect::Finish => return Flow::Over,

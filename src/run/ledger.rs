@@ -6,6 +6,7 @@
 //! the call as well.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,11 @@ pub enum Record {
     },
     /// The run has torn down everything itself.
     Done,
+    /// The run is over and its environment is left to a person for this long.
+    Hold {
+        /// Seconds from now on.
+        seconds: u64,
+    },
 }
 
 /// Somebody outside the process who is told each intent before its call.
@@ -77,6 +83,8 @@ pub struct Ledger {
     entries: Mutex<BTreeMap<(ResourceKind, String), State>>,
     changed: Notify,
     sink: Option<Box<dyn IntentSink>>,
+    /// Whether it was told that the sink takes nothing any more.
+    told: AtomicBool,
     /// Whether the creating process was another one, so that there may be more than is recorded.
     replayed: bool,
 }
@@ -90,6 +98,7 @@ impl Ledger {
             entries: Mutex::default(),
             changed: Notify::new(),
             sink,
+            told: AtomicBool::new(false),
             replayed: false,
         })
     }
@@ -104,7 +113,7 @@ impl Ledger {
             .filter_map(|record| match record {
                 Record::Intend { kind, name } => Some(((kind, name), lost.clone())),
                 Record::Settle { kind, name } => Some(((kind, name), State::Settled)),
-                Record::Done => None,
+                Record::Done | Record::Hold { .. } => None,
             })
             .collect();
         Arc::new(Self {
@@ -112,6 +121,7 @@ impl Ledger {
             entries: Mutex::new(entries),
             changed: Notify::new(),
             sink: None,
+            told: AtomicBool::new(false),
             replayed: true,
         })
     }
@@ -136,6 +146,8 @@ impl Ledger {
             kind,
             name: name.to_owned(),
         });
+        // Once is enough: it does not get better.
+        let problem = problem.filter(|_| !self.told.swap(true, Ordering::Relaxed));
         (
             Intent {
                 ledger: Arc::clone(self),
@@ -151,6 +163,17 @@ impl Ledger {
     pub fn done(&self) {
         // A watchdog that is gone needs no word.
         let _ = self.pass_on(&Record::Done);
+    }
+
+    /// Tells the watchdog that the environment is left to a person, and for how long. Returns why
+    /// nobody will end it then.
+    pub fn hold(&self, time: Duration) -> Option<std::io::Error> {
+        match &self.sink {
+            None => Some(std::io::Error::other("there is none")),
+            Some(_) => self.pass_on(&Record::Hold {
+                seconds: time.as_secs(),
+            }),
+        }
     }
 
     fn pass_on(&self, record: &Record) -> Option<std::io::Error> {

@@ -27,6 +27,19 @@ pub struct Limits {
     pub engine_silent: Duration,
 }
 
+impl Limits {
+    /// Those of a watchdog, which nobody waits for: it outlasts an engine that is being restarted, or
+    /// upgraded.
+    #[must_use]
+    pub fn patient() -> Self {
+        Self {
+            total: Duration::from_secs(15 * 60),
+            engine_silent: Duration::from_secs(10 * 60),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

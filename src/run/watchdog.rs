@@ -8,6 +8,9 @@
 use std::io::{BufRead, BufReader, Read as _, Write};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::ledger::{IntentSink, Record};
 use crate::name::RunId;
@@ -53,6 +56,7 @@ pub enum WatchdogError {
 #[derive(Debug)]
 pub struct Watchdog {
     pipe: Mutex<ChildStdin>,
+    pid: u32,
 }
 
 impl Watchdog {
@@ -84,11 +88,25 @@ impl Watchdog {
             .take()
             .map(|mut stdout| stdout.read_exact(&mut ready));
         match (child.stdin.take(), detached) {
-            (Some(pipe), Some(Ok(()))) => Ok(Self {
-                pipe: Mutex::new(pipe),
-            }),
+            (Some(pipe), Some(Ok(()))) => {
+                // A watchdog that does not read must not hold up the run.
+                let flags =
+                    fcntl_getfl(&pipe).map_err(|error| WatchdogError::Start(error.into()))?;
+                fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
+                    .map_err(|error| WatchdogError::Start(error.into()))?;
+                Ok(Self {
+                    pipe: Mutex::new(pipe),
+                    pid: child.id(),
+                })
+            }
             _ => Err(WatchdogError::Ended),
         }
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
     }
 }
 
@@ -111,6 +129,8 @@ pub enum Ending {
     Clean,
     /// The pipe closed without a word; these were its records.
     Dead(Vec<Record>),
+    /// The run is over, and its environment is left to a person for this long.
+    Held(Duration),
 }
 
 /// Detaches this process from its session, says so on `announce`, and reads the pipe until it
@@ -119,6 +139,7 @@ pub enum Ending {
 /// # Errors
 /// The announcement could not be written: the run is gone already, and nothing was created.
 pub fn stand_guard(pipe: impl std::io::Read, mut announce: impl Write) -> std::io::Result<Ending> {
+    close_inherited();
     // A process that leads its group already (a shell with job control started it by hand) cannot
     // open a session; it is detached from the run's group all the same.
     let _ = rustix::process::setsid();
@@ -135,6 +156,9 @@ pub fn stand_guard(pipe: impl std::io::Read, mut announce: impl Write) -> std::i
             Ok(0) | Err(_) => return Ok(Ending::Dead(records)),
             Ok(_) => match serde_json::from_str(&line) {
                 Ok(Record::Done) => return Ok(Ending::Clean),
+                Ok(Record::Hold { seconds }) => {
+                    return Ok(Ending::Held(Duration::from_secs(seconds)));
+                }
                 // A settled intent needs no memory: what was created is found by its label.
                 Ok(Record::Settle { kind, name }) => {
                     records.retain(|record| {
@@ -150,6 +174,24 @@ pub fn stand_guard(pipe: impl std::io::Read, mut announce: impl Write) -> std::i
                 Err(_) => {}
             },
         }
+    }
+}
+
+/// Closes every descriptor but the standard ones. Whoever started envrun may have left some open, and a
+/// CI system waits for the end of its pipes before it takes a step for over. Nothing of this process
+/// has a descriptor yet.
+fn close_inherited() {
+    const FIRST: i32 = 3;
+    let Ok(listed) = std::fs::read_dir("/dev/fd") else {
+        return;
+    };
+    let open: Vec<i32> = listed
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|descriptor| *descriptor >= FIRST)
+        .collect();
+    for descriptor in open {
+        // The one by which the directory was read is closed already.
+        let _ = nix::unistd::close(descriptor);
     }
 }
 
@@ -169,6 +211,11 @@ mod tests {
             name: "b".to_owned(),
         };
         assert_eq!(ending, Ending::Dead(vec![expected]));
+        let held = "{\"record\":\"hold\",\"seconds\":7}\n";
+        assert_eq!(
+            stand_guard(held.as_bytes(), Vec::new()).expect("announced"),
+            Ending::Held(Duration::from_secs(7))
+        );
         let clean = "{\"record\":\"done\"}\n";
         assert_eq!(
             stand_guard(clean.as_bytes(), Vec::new()).expect("announced"),

@@ -141,7 +141,7 @@ impl Executor {
     }
 
     /// Records an intent. A watchdog that is gone is worth a warning, not a failure.
-    fn intend(&self, kind: ResourceKind, name: &str) -> Intent {
+    pub(super) fn intend(&self, kind: ResourceKind, name: &str) -> Intent {
         let (intent, problem) = self.wiring.ledger.intend(kind, name);
         if let Some(problem) = problem {
             let message = format!(

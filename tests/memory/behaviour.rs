@@ -330,6 +330,7 @@ fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
         subnet_pool: DEFAULT_POOL,
         avoid_subnets: Vec::new(),
         concurrent_starts: 4,
+        hold: None,
         subnet_attempts: 100,
     };
     let mut dispatcher = Dispatcher::new(plan(compose), settings, SystemTime::UNIX_EPOCH);

@@ -162,6 +162,7 @@ pub(crate) async fn run(
         subnet_pool: subnet::DEFAULT_POOL,
         avoid_subnets: Vec::new(),
         concurrent_starts: 4,
+        hold: None,
         subnet_attempts: 100,
     };
     let wiring = Wiring {

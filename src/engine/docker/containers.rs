@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, ExecConfig};
+use bollard::models::{ContainerCreateBody, ContainerSummary, ExecConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -19,9 +19,10 @@ use futures::stream::{BoxStream, StreamExt as _};
 use super::create;
 use super::error::{removal, translate};
 use super::mounts::Mounts;
+use super::since_1970;
 use crate::engine::{
-    ContainerFacts, ContainerSpec, EngineError, ExecOutcome, ExecSpec, Exit, FailureKind,
-    NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
+    Belonging, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, ExecSpec, Exit,
+    FailureKind, NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
 };
 use crate::name::{ContainerId, NetworkId};
 
@@ -297,7 +298,7 @@ pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Remov
 pub(super) async fn list(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
-) -> Result<Vec<Resource>, EngineError> {
+) -> Result<Vec<Belonging>, EngineError> {
     let options = ListContainersOptionsBuilder::default()
         .all(true)
         .filters(filter)
@@ -306,21 +307,29 @@ pub(super) async fn list(
         .list_containers(Some(options))
         .await
         .map_err(|error| translate("list containers", error))?;
-    Ok(listed
-        .into_iter()
-        .filter_map(|container| {
-            let id = container.id?;
-            let name = container
-                .names
-                .and_then(|names| names.into_iter().next())
-                .unwrap_or_else(|| id.clone());
-            Some(Resource {
-                kind: ResourceKind::Container,
-                id,
-                name: name.trim_start_matches('/').to_owned(),
-            })
+    let belonging = |container: ContainerSummary| {
+        let names: Vec<String> = container
+            .names
+            .unwrap_or_default()
+            .into_iter()
+            .map(|name| name.trim_start_matches('/').to_owned())
+            // Those by which linked containers know it have a part for each container.
+            .filter(|name| !name.contains('/'))
+            .collect();
+        let resource = Resource {
+            kind: ResourceKind::Container,
+            id: container.id?,
+            name: names.first()?.clone(),
+        };
+        let labels = container.labels.unwrap_or_default().into_iter().collect();
+        let belonging = Belonging::new(resource, &names, labels)?;
+        Some(Belonging {
+            created: container.created.and_then(since_1970),
+            status: container.status.unwrap_or_default(),
+            ..belonging
         })
-        .collect())
+    };
+    Ok(listed.into_iter().filter_map(belonging).collect())
 }
 
 #[cfg(test)]

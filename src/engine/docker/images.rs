@@ -1,24 +1,26 @@
 //! Images: facts, names, removal. Pulls and builds have files of their own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::ImageInspect;
+use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
-    ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+    ListImagesOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::{removal, translate};
+use super::since_1970;
 use crate::engine::{
-    EngineError, FailureKind, ImageFacts, ImageHealthcheck, Removal, Resource, ResourceKind,
+    Belonging, EngineError, FailureKind, ImageFacts, ImageHealthcheck, RUN_LABEL, Removal,
+    Resource, ResourceKind,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
-use crate::name::ImageId;
+use crate::name::{ImageId, RunId};
 
 pub(super) async fn inspect(
     docker: &Docker,
@@ -128,42 +130,46 @@ pub(super) async fn untag(docker: &Docker, reference: &Reference) -> Result<(), 
     }
 }
 
+/// Takes the run's name from an image, and with its last name the image is gone. Whatever somebody
+/// else has named or derived stays theirs, and nothing is forced: a container of somebody else may
+/// use the image.
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
-    let options = RemoveImageOptionsBuilder::default().force(true).build();
-    removal(
-        resource,
-        docker.remove_image(&resource.id, Some(options), None).await,
-    )
+    let answer = docker
+        .remove_image(&resource.name, None::<RemoveImageOptions>, None)
+        .await;
+    removal(resource, answer)
 }
 
+/// Images without a name that others are derived from are parts of those, and left out.
 pub(super) async fn list(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
-) -> Result<Vec<Resource>, EngineError> {
-    let options = ListImagesOptionsBuilder::default()
-        .all(true)
-        .filters(filter)
-        .build();
+) -> Result<Vec<Belonging>, EngineError> {
+    let options = ListImagesOptionsBuilder::default().filters(filter).build();
     let listed = docker
         .list_images(Some(options))
         .await
         .map_err(|error| translate("list images", error))?;
-    Ok(listed
-        .into_iter()
-        .map(|image| {
-            let tag = image
-                .repo_tags
-                .first()
-                .filter(|tag| !tag.starts_with("<none>"));
-            let name = tag.map_or_else(
-                || image.id.clone(),
-                |tag| tag.trim_end_matches(":latest").to_owned(),
-            );
-            Resource {
-                kind: ResourceKind::Image,
-                id: image.id,
-                name,
-            }
+    let belonging = |image: ImageSummary| {
+        let names: Vec<String> = image
+            .repo_tags
+            .into_iter()
+            .filter(|name| !name.starts_with("<none>"))
+            .map(|name| name.trim_end_matches(":latest").to_owned())
+            .collect();
+        let labels: BTreeMap<String, String> = image.labels.into_iter().collect();
+        let run = RunId::parse(labels.get(RUN_LABEL)?).ok()?;
+        let own = names.iter().find(|name| name.starts_with(&run.prefix()));
+        let resource = Resource {
+            kind: ResourceKind::Image,
+            name: own.unwrap_or(&image.id).clone(),
+            id: image.id,
+        };
+        let belonging = Belonging::new(resource, &names, labels)?;
+        Some(Belonging {
+            created: since_1970(image.created),
+            ..belonging
         })
-        .collect())
+    };
+    Ok(listed.into_iter().filter_map(belonging).collect())
 }

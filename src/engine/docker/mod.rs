@@ -19,19 +19,21 @@ mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bollard::Docker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use self::connect::Endpoint;
 use self::error::translate;
 use super::{
-    BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec, Distance,
-    EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts, NetworkSpec,
-    OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
+    Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
+    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
+    NetworkSpec, OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
 };
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -69,12 +71,37 @@ impl DockerEngine {
     }
 }
 
-/// A filter by the label of a run.
-fn label_filter(run: RunId) -> HashMap<String, Vec<String>> {
-    HashMap::from([(
-        "label".to_owned(),
-        vec![format!("{}={run}", super::RUN_LABEL)],
-    )])
+impl DockerEngine {
+    /// Everything with a label, `NAME` or `NAME=VALUE`. The four listings are asked for at once.
+    /// Volumes are listed together with the rest, since a container's create makes them before it
+    /// answers.
+    async fn labelled(&self, label: String) -> Result<Vec<Belonging>, EngineError> {
+        let filter = HashMap::from([("label".to_owned(), vec![label])]);
+        let (containers, networks, volumes, images) = futures::join!(
+            containers::list(&self.docker, &filter),
+            networks::list(&self.docker, &filter),
+            networks::list_volumes(&self.docker, &filter),
+            images::list(&self.docker, &filter),
+        );
+        let mut all = containers?;
+        all.extend(networks?);
+        all.extend(volumes?);
+        all.extend(images?);
+        Ok(all)
+    }
+}
+
+/// A time in whole seconds since 1970, as containers and images have it.
+fn since_1970(seconds: i64) -> Option<SystemTime> {
+    let seconds = u64::try_from(seconds).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// A time in the form of RFC 3339, as everything else has it.
+fn parse_time(text: &str) -> Option<SystemTime> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .map(SystemTime::from)
 }
 
 #[async_trait]
@@ -240,21 +267,25 @@ impl Engine for DockerEngine {
         }
     }
 
-    /// The four listings are asked for at once. Volumes are listed together with the rest, since a
-    /// container's create makes them before it answers.
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
-        let filter = label_filter(run);
-        let (containers, networks, volumes, images) = futures::join!(
-            containers::list(&self.docker, &filter),
-            networks::list(&self.docker, &filter),
-            networks::list_volumes(&self.docker, &filter),
-            images::list(&self.docker, &filter),
-        );
-        let mut all = containers?;
-        all.extend(networks?);
-        all.extend(volumes?);
-        all.extend(images?);
-        Ok(all)
+        let all = self.labelled(format!("{}={run}", super::RUN_LABEL)).await?;
+        Ok(all.into_iter().map(|one| one.resource).collect())
+    }
+
+    async fn list_all(&self) -> Result<Vec<Belonging>, EngineError> {
+        self.labelled(super::RUN_LABEL.to_owned()).await
+    }
+
+    async fn time(&self) -> Result<SystemTime, EngineError> {
+        let attempt = "ask the engine for its time";
+        let answer = self.docker.info().await;
+        let answer = answer.map_err(|error| translate(attempt, error))?;
+        let time = answer.system_time.unwrap_or_default();
+        parse_time(&time).ok_or_else(|| EngineError {
+            attempt: attempt.to_owned(),
+            kind: FailureKind::Internal,
+            message: format!("its answer `{time}` is no time"),
+        })
     }
 }
 

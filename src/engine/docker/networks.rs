@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bollard::Docker;
 use bollard::models::{
-    Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
-    VolumeCreateRequest,
+    Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest, Volume, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
@@ -14,9 +14,10 @@ use bollard::query_parameters::{
 
 use super::create::{filled, settings};
 use super::error::{removal, translate};
+use super::parse_time;
 use crate::engine::{
-    EndpointSpec, EngineError, FailureKind, NetworkSpec, PROJECT_LABEL, RUN_LABEL, Removal,
-    Resource, ResourceKind, VolumeSpec,
+    Belonging, EndpointSpec, EngineError, FailureKind, NetworkSpec, PROJECT_LABEL, RUN_LABEL,
+    Removal, Resource, ResourceKind, VolumeSpec,
 };
 use crate::name::{ContainerId, NetworkId};
 use crate::options::Cidr;
@@ -175,7 +176,7 @@ async fn disconnect_all(docker: &Docker, network: &str) {
 pub(super) async fn list(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
-) -> Result<Vec<Resource>, EngineError> {
+) -> Result<Vec<Belonging>, EngineError> {
     let options = ListNetworksOptionsBuilder::default()
         .filters(filter)
         .build();
@@ -183,18 +184,21 @@ pub(super) async fn list(
         .list_networks(Some(options))
         .await
         .map_err(|error| translate("list networks", error))?;
-    Ok(listed
-        .into_iter()
-        .filter_map(|network| {
-            let id = network.id?;
-            let name = network.name.unwrap_or_else(|| id.clone());
-            Some(Resource {
-                kind: ResourceKind::Network,
-                id,
-                name,
-            })
+    let belonging = |network: Network| {
+        let resource = Resource {
+            kind: ResourceKind::Network,
+            id: network.id?,
+            name: network.name?,
+        };
+        let names = [resource.name.clone()];
+        let labels = network.labels.unwrap_or_default().into_iter().collect();
+        let belonging = Belonging::new(resource, &names, labels)?;
+        Some(Belonging {
+            created: network.created.and_then(|text| parse_time(&text)),
+            ..belonging
         })
-        .collect())
+    };
+    Ok(listed.into_iter().filter_map(belonging).collect())
 }
 
 pub(super) async fn create_volume(docker: &Docker, spec: &VolumeSpec) -> Result<(), EngineError> {
@@ -227,20 +231,29 @@ pub(super) async fn remove_volume(
 pub(super) async fn list_volumes(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
-) -> Result<Vec<Resource>, EngineError> {
+) -> Result<Vec<Belonging>, EngineError> {
     let options = ListVolumesOptionsBuilder::default().filters(filter).build();
     let listed = docker
         .list_volumes(Some(options))
         .await
         .map_err(|error| translate("list volumes", error))?;
+    let belonging = |volume: Volume| {
+        let resource = Resource {
+            kind: ResourceKind::Volume,
+            id: volume.name.clone(),
+            name: volume.name.clone(),
+        };
+        let labels = volume.labels.into_iter().collect();
+        let belonging = Belonging::new(resource, &[volume.name], labels)?;
+        Some(Belonging {
+            created: volume.created_at.and_then(|text| parse_time(&text)),
+            ..belonging
+        })
+    };
     Ok(listed
         .volumes
         .unwrap_or_default()
         .into_iter()
-        .map(|volume| Resource {
-            kind: ResourceKind::Volume,
-            id: volume.name.clone(),
-            name: volume.name,
-        })
+        .filter_map(belonging)
         .collect())
 }

@@ -11,7 +11,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,10 +21,10 @@ use futures::stream::BoxStream;
 use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
-    BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
-    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
-    NetworkSpec, OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource,
-    VolumeSpec,
+    Belonging, BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount,
+    ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
+    ImageFacts, NetworkSpec, OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal,
+    Resource, VolumeSpec,
 };
 use crate::clock;
 use crate::image::Reference;
@@ -454,7 +454,18 @@ impl Engine for MemoryEngine {
 
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
         // A listing is as old as its beginning: what lands while the answer is on its way is not in it.
-        let listing = self.lock().labelled(run);
+        let listing = self.lock().belongings();
+        let listing = listing.into_iter().filter(|one| one.run == run);
+        let listing: Vec<Resource> = listing.map(|one| one.resource).collect();
         self.call("list", READ, move |_state| Ok(listing)).await
+    }
+
+    async fn list_all(&self) -> Result<Vec<Belonging>, EngineError> {
+        let listing = self.lock().belongings();
+        self.call("list all", READ, move |_state| Ok(listing)).await
+    }
+
+    async fn time(&self) -> Result<SystemTime, EngineError> {
+        self.call("time", READ, |state| Ok(state.time())).await
     }
 }

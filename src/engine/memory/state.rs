@@ -1,6 +1,7 @@
 //! What exists in the engine in memory, and the rules by which it comes and goes.
 
 mod archives;
+mod belongings;
 mod life;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +17,11 @@ use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EngineError, ExecOutcome, Exit,
     FailureKind, ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
-    OutputStream, PullSpec, REPLICA_LABEL, RUN_LABEL, Removal, Resource, ResourceKind,
-    SERVICE_LABEL, Subnet,
+    OutputStream, PullSpec, REPLICA_LABEL, SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
-use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+use crate::name::{ContainerId, ImageId, NetworkId};
 
 /// How often the pull of an image that is called `flaky` fails.
 const FLAKY_PULLS: u32 = 2;
@@ -71,6 +71,10 @@ pub(super) struct State {
     pub(super) occupied: Vec<Subnet>,
     pub(super) written: BTreeMap<(String, String), Written>,
     pub(super) commands: Vec<String>,
+    /// When each thing was created, by its id.
+    births: BTreeMap<String, Instant>,
+    /// When the engine began.
+    begun: Instant,
     next_id: u32,
 }
 
@@ -99,13 +103,17 @@ impl State {
             occupied: Vec::new(),
             written: BTreeMap::new(),
             commands: Vec::new(),
+            births: BTreeMap::new(),
+            begun: clock::now(),
             next_id: 0,
         }
     }
 
     fn id(&mut self, kind: &str) -> String {
         self.next_id += 1;
-        format!("{kind}-{}", self.next_id)
+        let id = format!("{kind}-{}", self.next_id);
+        self.births.insert(id.clone(), clock::now());
+        id
     }
 
     fn container(&self, id: &ContainerId) -> Result<&Container, EngineError> {
@@ -262,9 +270,10 @@ impl State {
     }
 
     pub(super) fn volume(&mut self, name: &str, labels: &Labels) {
-        self.volumes
-            .entry(name.to_owned())
-            .or_insert_with(|| labels.clone());
+        self.volumes.entry(name.to_owned()).or_insert_with(|| {
+            self.births.insert(name.to_owned(), clock::now());
+            labels.clone()
+        });
     }
 
     pub(super) fn create_container(
@@ -471,100 +480,6 @@ impl State {
         let ran = format!("{replica}: {command}");
         self.commands.push(ran);
         Ok(ExecOutcome { code, output_tail })
-    }
-
-    pub(super) fn remove(&mut self, resource: &Resource) -> Result<Removal, EngineError> {
-        let busy = |what: &str| Err(failure("remove", FailureKind::Busy, what));
-        let removed = match resource.kind {
-            ResourceKind::Container => match self
-                .containers
-                .remove(&ContainerId::new(resource.id.as_str()))
-            {
-                Some(container) => {
-                    container.stop_with(137);
-                    true
-                }
-                None => false,
-            },
-            ResourceKind::Network => {
-                let id = NetworkId::new(resource.id.as_str());
-                if self
-                    .containers
-                    .values()
-                    .any(|container| container.networks.contains_key(&id))
-                {
-                    return busy("network has active endpoints");
-                }
-                self.networks.remove(&id).is_some()
-            }
-            ResourceKind::Volume => {
-                if self
-                    .containers
-                    .values()
-                    .any(|container| container.volumes.contains(&resource.id))
-                {
-                    return busy("volume is in use");
-                }
-                self.volumes.remove(&resource.id).is_some()
-            }
-            ResourceKind::Image => {
-                let id = ImageId::new(resource.id.as_str());
-                if self
-                    .containers
-                    .values()
-                    .any(|container| container.image == id)
-                {
-                    return busy("image is in use");
-                }
-                self.images.remove(&id).is_some()
-            }
-        };
-        Ok(if removed {
-            Removal::Removed
-        } else {
-            Removal::AlreadyGone
-        })
-    }
-
-    /// Everything with its labels.
-    fn listing(&self) -> impl Iterator<Item = (Resource, &Labels)> {
-        let resource = |kind, id: &str, name: &str| Resource {
-            kind,
-            id: id.to_owned(),
-            name: name.to_owned(),
-        };
-        let containers = self.containers.iter().map(move |(id, container)| {
-            (
-                resource(ResourceKind::Container, id.as_str(), &container.name),
-                &container.labels,
-            )
-        });
-        let networks = self.networks.iter().map(move |(id, network)| {
-            (
-                resource(ResourceKind::Network, id.as_str(), &network.name),
-                &network.labels,
-            )
-        });
-        let volumes = self
-            .volumes
-            .iter()
-            .map(move |(name, labels)| (resource(ResourceKind::Volume, name, name), labels));
-        let images = self.images.iter().map(move |(id, (name, labels))| {
-            (resource(ResourceKind::Image, id.as_str(), name), labels)
-        });
-        containers.chain(networks).chain(volumes).chain(images)
-    }
-
-    pub(super) fn labelled(&self, run: RunId) -> Vec<Resource> {
-        let run = run.to_string();
-        self.listing()
-            .filter(|(_, labels)| labels.get(RUN_LABEL) == Some(&run))
-            .map(|(resource, _)| resource)
-            .collect()
-    }
-
-    pub(super) fn everything(&self) -> Vec<Resource> {
-        self.listing().map(|(resource, _)| resource).collect()
     }
 
     pub(super) fn accepts(&self, address: IpAddr, ports: &[u16]) -> bool {

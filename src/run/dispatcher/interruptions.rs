@@ -24,6 +24,7 @@ impl Dispatcher {
                 verdict::cut_off_suites(self, now);
                 self.abort(now, failure);
             }
+            Timer::Lease => self.renew_lease(),
             Timer::Restart(name) => self.restart(&name),
             Timer::Container(name) if self.is_resting(&name) => self.given_up(now, &name),
             Timer::Container(name) => {
@@ -41,7 +42,10 @@ impl Dispatcher {
     pub(super) fn signal(&mut self, now: Duration, signal: Signal) {
         self.signals = self.signals.saturating_add(1);
         self.report(Event::SignalReceived { signal });
-        if self.phase == Phase::Running {
+        if self.phase == Phase::Holding {
+            self.outcome.signal = Some(signal);
+            self.tear_down();
+        } else if self.phase == Phase::Running {
             self.outcome.signal = Some(signal);
             let failure = Failure {
                 class: FailureClass::Interrupted,

@@ -5,6 +5,7 @@
 //! the duration since the start of the run.
 
 mod begin;
+mod holding;
 mod hooks;
 mod interruptions;
 mod lives;
@@ -19,6 +20,7 @@ use crate::engine::{
 };
 use crate::event::Event;
 use crate::image::PullPolicy;
+use crate::lease::{self, Owner};
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
 use crate::plan::injection::CopyIndex;
@@ -38,8 +40,30 @@ pub struct Settings {
     /// How many containers are started at once. The engine saturates early, and more at once only
     /// makes each slower.
     pub concurrent_starts: usize,
+    /// Whether, when and for how long the environment is left to a person.
+    pub hold: Option<Hold>,
     /// How many subnets are tried before the pool counts as exhausted.
     pub subnet_attempts: u32,
+}
+
+/// An environment that is left to a person.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// When.
+    pub when: HoldWhen,
+    /// For how long.
+    pub time: Duration,
+    /// The process that ends it then.
+    pub keeper: Option<Owner>,
+}
+
+/// When an environment is left to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldWhen {
+    /// As soon as everything in it is ready. There are no suites.
+    Up,
+    /// When a suite or the environment has failed.
+    Failed,
 }
 
 /// First API version whose build endpoint takes BuildKit (Docker 18.09).
@@ -64,6 +88,7 @@ enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
+    Holding,
     TearingDown,
     Finished,
 }
@@ -107,6 +132,8 @@ pub struct Dispatcher {
     pub(super) builds: BTreeSet<StepId>,
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
     signals: u32,
+    /// How often the lease was renewed.
+    renewals: u32,
     pub(super) outcome: Outcome,
     effects: Vec<Effect>,
 }
@@ -134,12 +161,14 @@ impl Dispatcher {
             builds: BTreeSet::new(),
             services,
             signals: 0,
+            renewals: 0,
             outcome: Outcome {
                 failure: None,
                 suites: Vec::new(),
                 readiness: Vec::new(),
                 signal: None,
                 teardown: None,
+                held: None,
                 report_problems: Vec::new(),
                 started,
                 duration: Duration::ZERO,
@@ -165,6 +194,8 @@ impl Dispatcher {
             Input::Signal(signal) => self.signal(now, signal),
             Input::TornDown(report) => self.torn_down(report),
             Input::ReportProblems(problems) => self.outcome.report_problems = problems,
+            Input::Held(problem) => self.held(problem),
+            Input::NotHeld(error) => self.not_held(&error),
             Input::FarewellFailed { message } => self.report(Event::Warning { message }),
             // Once the verdict is out, nothing that still comes in can change it.
             _ if self.phase != Phase::Running => {}
@@ -227,6 +258,7 @@ impl Dispatcher {
             } => {
                 verdict::judge_suite(self, now, &suite, reports, problem);
             }
+            Input::NotRenewed(error) => self.not_renewed(&error),
             Input::EngineLost(error) => self.abort(now, verdict::engine_lost(&error)),
             Input::Panicked(message) => self.bug(now, &message),
             Input::TimedOut(timer) => self.timed_out(now, timer),
@@ -262,6 +294,7 @@ impl Dispatcher {
         if let Some(limit) = self.plan.timeout.filter(|limit| !limit.is_zero()) {
             self.effect(Effect::StartTimer(Timer::Run, limit));
         }
+        self.effect(Effect::StartTimer(Timer::Lease, lease::RENEWAL));
         self.effect(Effect::Describe);
     }
 
@@ -315,9 +348,8 @@ impl Dispatcher {
     fn advance(&mut self, now: Duration) {
         while self.phase == Phase::Running {
             verdict::skip_unreachable_suites(self);
-            if self.outcome.suites.len() == self.plan.suites().count() {
+            if self.is_complete() {
                 verdict::conclude(self, now);
-                self.phase = Phase::TearingDown;
                 return;
             }
             let done = self.done();
@@ -525,7 +557,6 @@ impl Dispatcher {
         });
         self.outcome.failure = Some(failure);
         verdict::conclude(self, now);
-        self.phase = Phase::TearingDown;
     }
 
     fn bug(&mut self, now: Duration, what: &str) {

@@ -244,9 +244,7 @@ pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
     dispatcher.effect(Effect::Abandon);
     dispatcher.report(Event::Verdict { summary });
     dispatcher.effect(Effect::WriteReports);
-    dispatcher.report(Event::TeardownStarted);
-    let farewells = dispatcher.farewells();
-    dispatcher.effect(Effect::TearDown(farewells));
+    dispatcher.end();
 }
 
 fn summary(outcome: &Outcome) -> VerdictSummary {

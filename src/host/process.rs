@@ -1,0 +1,169 @@
+//! The identity of processes: of this one, and whether another one is alive.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::lease::{Neighbours, Owner};
+
+/// The processes beside this one, as the kernel tells them.
+#[derive(Debug)]
+pub struct Processes {
+    this: Option<Owner>,
+}
+
+impl Processes {
+    /// Finds out who and where this process is.
+    #[must_use]
+    pub fn look() -> Self {
+        Self {
+            this: identity(Path::new("/proc"), std::process::id()),
+        }
+    }
+}
+
+impl Processes {
+    /// The identity of another process beside this one, of which the pid is known.
+    #[must_use]
+    pub fn of(&self, pid: u32) -> Option<Owner> {
+        let this = self.this.clone()?;
+        Some(Owner {
+            pid,
+            started: start_time(Path::new("/proc"), pid)?,
+            ..this
+        })
+    }
+
+    /// Asks a process to end, unless its pid has become another one's.
+    pub fn end(&self, owner: &Owner) {
+        let Some(this) = &self.this else { return };
+        let pid = i32::try_from(owner.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && owner.is_beside(this)
+            && self.of(owner.pid).as_ref() == Some(owner)
+        {
+            // It may end at this moment by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+}
+
+impl Neighbours for Processes {
+    fn this(&self) -> Option<&Owner> {
+        self.this.as_ref()
+    }
+
+    /// The kernel is asked by a signal that does nothing, which tells of processes that a guarded
+    /// `/proc` hides; without its start time such a process counts as the one that is meant.
+    fn is_alive(&self, owner: &Owner) -> bool {
+        let Some(pid) = i32::try_from(owner.pid).ok().and_then(Pid::from_raw) else {
+            return false;
+        };
+        if test_kill_process(pid) == Err(Errno::SRCH) {
+            return false;
+        }
+        start_time(Path::new("/proc"), owner.pid).is_none_or(|started| started == owner.started)
+    }
+}
+
+/// Who and where the process `pid`, which is ourselves, is. `None` where `/proc` is missing or that
+/// of other processes than ours.
+fn identity(proc: &Path, pid: u32) -> Option<Owner> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path)
+            .ok()
+            .map(|text| text.trim().to_owned())
+    };
+    // A `/proc` of another namespace has other numbers for the same processes.
+    let own = std::fs::read_link(proc.join("self")).ok()?;
+    if own.to_str() != Some(pid.to_string().as_str()) {
+        return None;
+    }
+    let machine = read(Path::new("/etc/machine-id")).unwrap_or_default();
+    let name = read(&proc.join("sys/kernel/hostname"))?;
+    Some(Owner {
+        host: format!("{machine}/{name}"),
+        boot: read(&proc.join("sys/kernel/random/boot_id"))?,
+        pid_namespace: std::fs::metadata(proc.join("self/ns/pid")).ok()?.ino(),
+        pid,
+        started: start_time(proc, pid)?,
+    })
+}
+
+/// When a process started, in ticks since the boot (field 22 of proc(5) `stat`). A process that has
+/// ended and that nobody has waited for yet has none: nothing of it runs any more.
+fn start_time(proc: &Path, pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
+    // The name of the program stands in brackets and may hold anything, brackets included.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    if fields.next()? == "Z" {
+        return Some(0);
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(processes: &Processes) -> Owner {
+        processes.this.clone().expect("a machine with /proc")
+    }
+
+    #[test]
+    fn this_process_is_alive_and_another_with_its_pid_is_not() {
+        let processes = Processes::look();
+        let this = owner(&processes);
+        assert_eq!(this.pid, std::process::id());
+        assert!(processes.is_alive(&this));
+        let earlier = Owner {
+            started: this.started - 1,
+            ..this
+        };
+        assert!(!processes.is_alive(&earlier));
+    }
+
+    #[test]
+    fn a_process_is_dead_once_it_has_ended_waited_for_or_not() {
+        let processes = Processes::look();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("started");
+        let child_owner = Owner {
+            pid: child.id(),
+            started: start_time(Path::new("/proc"), child.id()).expect("running"),
+            ..owner(&processes)
+        };
+        assert!(processes.is_alive(&child_owner));
+        child.kill().expect("killed");
+        // It ends at some time after the signal, and nobody waits for it meanwhile.
+        while processes.is_alive(&child_owner) {
+            std::thread::yield_now();
+        }
+        child.wait().expect("ended");
+        assert!(!processes.is_alive(&child_owner));
+    }
+
+    #[test]
+    fn pids_that_cannot_be_are_dead() {
+        let processes = Processes::look();
+        for pid in [0, u32::MAX, i32::MAX as u32] {
+            let nobody = Owner {
+                pid,
+                ..owner(&processes)
+            };
+            assert!(!processes.is_alive(&nobody), "{pid}");
+        }
+    }
+
+    #[test]
+    fn the_proc_of_another_namespace_tells_nothing() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        std::os::unix::fs::symlink("1", directory.path().join("self")).expect("linked");
+        assert_eq!(identity(directory.path(), 2), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Which services take part in a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::PlanError;
+use crate::config::model::{Project, Service};
+use crate::name::ServiceName;
+
+/// Which suites take part.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// `--only`; empty means all.
+    pub only: Vec<String>,
+    /// `--skip`.
+    pub skip: Vec<String>,
+}
+
+/// The services that take part: the selected suites, everything they need, and every service that
+/// is not there for an unselected suite alone. Dependencies that a file does not declare are
+/// common, so a service that nobody names stays in.
+pub(super) fn select<'project>(
+    project: &'project Project,
+    selection: &Selection,
+) -> Result<Vec<&'project Service>, PlanError> {
+    let suites: BTreeSet<&ServiceName> = project
+        .services
+        .values()
+        .filter(|service| service.suite.is_some())
+        .map(|service| &service.name)
+        .collect();
+    if suites.is_empty() {
+        return Err(PlanError::NoSuite {
+            project: project.name.clone(),
+        });
+    }
+    for (option, names) in [("--only", &selection.only), ("--skip", &selection.skip)] {
+        if let Some(name) = names
+            .iter()
+            .find(|name| !suites.contains(&ServiceName::new(name.as_str())))
+        {
+            let known: Vec<String> = suites.iter().map(|suite| format!("`{suite}`")).collect();
+            return Err(PlanError::UnknownSuite {
+                option,
+                name: name.clone(),
+                suites: known.join(", "),
+            });
+        }
+    }
+    let selected: BTreeSet<&ServiceName> = suites
+        .iter()
+        .copied()
+        .filter(|suite| {
+            selection.only.is_empty() || selection.only.iter().any(|name| name == suite.as_str())
+        })
+        .filter(|suite| !selection.skip.iter().any(|name| name == suite.as_str()))
+        .collect();
+    if selected.is_empty() {
+        return Err(PlanError::NothingSelected);
+    }
+    let wanted = closure(project, selected.iter().copied());
+    let unselected = suites
+        .iter()
+        .copied()
+        .filter(|suite| !wanted.contains(suite));
+    let only_for_unselected: BTreeSet<&ServiceName> = closure(project, unselected)
+        .into_iter()
+        .filter(|name| !wanted.contains(name))
+        .collect();
+    Ok(project
+        .services
+        .values()
+        .filter(|service| !only_for_unselected.contains(&service.name))
+        .collect())
+}
+
+/// What is depended on by somebody, and by everybody with `required: false`.
+pub(super) fn optional(services: &[&Service]) -> BTreeSet<ServiceName> {
+    let mut required = BTreeMap::new();
+    for (name, how) in services.iter().flat_map(|service| &service.depends_on) {
+        *required.entry(name.clone()).or_insert(false) |= how.required;
+    }
+    let optional = required.into_iter().filter(|(_, required)| !required);
+    optional.map(|(name, _)| name).collect()
+}
+
+/// The given services and all that they depend on.
+fn closure<'project>(
+    project: &'project Project,
+    from: impl Iterator<Item = &'project ServiceName>,
+) -> BTreeSet<&'project ServiceName> {
+    let mut open: Vec<&ServiceName> = from.collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name)
+            && let Some(service) = project.services.get(name)
+        {
+            open.extend(service.depends_on.keys());
+        }
+    }
+    seen
+}
