@@ -22,6 +22,8 @@ pub enum ExitCode {
     Report,
     /// 70: a bug of envrun (`EX_SOFTWARE` of sysexits.h).
     Bug,
+    /// What the command gave that `exec` or `shell` ran.
+    Command(u8),
     /// 129, 130, 143: ended by SIGHUP, SIGINT, SIGTERM.
     Signal(Signal),
 }
@@ -65,6 +67,7 @@ impl ExitCode {
             Self::Leftovers => 5,
             Self::Report => 6,
             Self::Bug => 70,
+            Self::Command(code) => code,
             Self::Signal(Signal::Hangup) => 129,
             Self::Signal(Signal::Interrupt) => 130,
             Self::Signal(Signal::Terminate) => 143,
@@ -74,7 +77,8 @@ impl ExitCode {
     /// Order of precedence: the smaller wins.
     const fn rank(self) -> u8 {
         match self {
-            Self::Bug => 0,
+            // A command stands alone.
+            Self::Bug | Self::Command(_) => 0,
             Self::Signal(_) => 1,
             Self::Usage => 2,
             Self::Engine => 3,

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{complain, say, selected};
+use super::{complain, down, say, selected};
 use crate::config::duration;
-use crate::engine::Engine;
-use crate::engine::docker::DockerEngine;
 use crate::exit_code::ExitCode;
-use crate::host::process::Processes;
 use crate::lease::{Standing, rough};
 use crate::run::gc::{self, Found};
 use crate::run::teardown::Limits;
@@ -53,14 +50,9 @@ impl Arguments {
 }
 
 pub(super) async fn gc(arguments: Arguments) -> ExitCode {
-    let engine: Arc<dyn Engine> = match DockerEngine::from_environment() {
-        Ok(engine) => Arc::new(engine),
-        Err(error) => return engine_failed(&error),
-    };
-    let processes = Processes::look();
-    let found = match gc::survey(&engine, &processes).await {
-        Ok(found) => found,
-        Err(error) => return engine_failed(&error),
+    let (engine, found) = match selected::all().await {
+        Ok(all) => all,
+        Err(code) => return code,
     };
     let found = match &arguments.run {
         None => found,
@@ -101,21 +93,7 @@ pub(super) async fn gc(arguments: Arguments) -> ExitCode {
         }
     });
     for (one, report) in futures::future::join_all(removals).await {
-        selected::end_keeper(&one);
-        let kinds = report.removed.iter().map(|resource| resource.kind);
-        say(&format!(
-            "removed of run {} of `{}`: {}",
-            one.run,
-            one.project,
-            gc::inventory(kinds)
-        ));
-        for leftover in &report.left {
-            complain(&format!(
-                "{} is left: {}",
-                leftover.resource, leftover.reason
-            ));
-            code = ExitCode::Leftovers;
-        }
+        code = code.strongest(down::told(&one, &report));
     }
     code
 }
@@ -131,18 +109,10 @@ fn described(found: &Found) -> String {
 }
 
 fn refuse(found: &Found, reason: &str) -> ExitCode {
-    let hint = match &found.standing {
-        Standing::Alive { pid } => format!("`kill -INT {pid}` ends it, teardown included"),
-        _ => "`--force` removes it now; if it is alive, it fails".to_owned(),
-    };
+    let hint = down::needed(found).unwrap_or_default();
     complain(&format!(
         "run {} is not removed: it is {reason}\nhint: {hint}",
         found.run
     ));
     ExitCode::Usage
-}
-
-fn engine_failed(error: &crate::engine::EngineError) -> ExitCode {
-    complain(&error.to_string());
-    ExitCode::Engine
 }

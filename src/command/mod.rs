@@ -2,12 +2,17 @@
 //! and nowhere else.
 
 mod config;
+mod down;
+mod exec;
 mod gc;
+mod logs;
 mod plan;
 mod project;
+mod ps;
 mod run;
 mod selected;
 mod signals;
+mod up;
 mod watchdog;
 mod whereabouts;
 
@@ -33,6 +38,18 @@ enum Command {
     Config(config::Arguments),
     /// Print every step that `run` would take, and why, without doing anything
     Plan(plan::Arguments),
+    /// Bring up the environment without its suites, and hold it
+    Up(up::Arguments),
+    /// Remove a held environment
+    Down(down::Arguments),
+    /// Show the runs on the engine, or the containers of one
+    Ps(ps::Arguments),
+    /// Show what the containers of a run have written
+    Logs(logs::Arguments),
+    /// Run a command in a container of a run
+    Exec(exec::ExecArguments),
+    /// Open a shell in a container of a run
+    Shell(exec::ShellArguments),
     /// Remove what dead runs have left behind
     Gc(gc::Arguments),
 }
@@ -60,6 +77,12 @@ pub fn main() -> ExitCode {
         Command::Config(arguments) => config::config(&arguments),
         Command::Plan(arguments) => block_on(plan::plan(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Up(arguments) => block_on(up::up(arguments)),
+        Command::Down(arguments) => block_on(down::down(arguments)),
+        Command::Ps(arguments) => block_on(ps::ps(arguments)),
+        Command::Logs(arguments) => block_on(logs::logs(arguments)),
+        Command::Exec(arguments) => block_on(exec::exec(arguments)),
+        Command::Shell(arguments) => block_on(exec::shell(arguments)),
         Command::Gc(arguments) => block_on(gc::gc(arguments)),
     }
 }

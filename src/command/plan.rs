@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::project::{self, ProjectArguments};
+use super::project::{self, Part, ProjectArguments, SuiteArguments};
 use super::say;
 use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
@@ -15,6 +15,8 @@ use crate::name::RunId;
 pub(super) struct Arguments {
     #[command(flatten)]
     project: ProjectArguments,
+    #[command(flatten)]
+    suites: SuiteArguments,
 }
 
 pub(super) async fn plan(arguments: Arguments) -> ExitCode {
@@ -23,6 +25,7 @@ pub(super) async fn plan(arguments: Arguments) -> ExitCode {
     let engine = engine.as_ref().map(|engine| engine as &dyn Engine);
     match project::plan(
         &arguments.project,
+        &Part::Run(&arguments.suites),
         &Identity::anonymous(RunId::random()),
         engine,
     )

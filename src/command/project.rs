@@ -1,17 +1,21 @@
 //! What the commands have in common: which project, which suites.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{complain, whereabouts};
+use crate::config::model::{Project, Role};
 use crate::config::{self, Problem, Problems, Request, Severity};
-use crate::engine::Engine;
+use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
+use crate::name::ServiceName;
 use crate::plan::host::Host;
-use crate::plan::{Plan, Selection};
+use crate::plan::{Plan, Selection, within};
+use crate::run::gc::Found;
 use crate::settings::{self, Flags};
 
 /// Which project.
@@ -75,17 +79,48 @@ impl FileArguments {
     }
 }
 
-/// Which project, and which of its suites.
+/// Which of the suites.
 #[derive(Debug, Args)]
-pub(super) struct ProjectArguments {
-    #[command(flatten)]
-    files: FileArguments,
+pub(super) struct SuiteArguments {
     /// Run only this suite and what it needs; give it several times for several
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
     /// Leave out this suite; give it several times for several
     #[arg(long, value_name = "SUITE")]
     skip: Vec<String>,
+}
+
+/// What of a project is to be brought up.
+pub(super) enum Part<'arguments> {
+    /// The environment and its suites.
+    Run(&'arguments SuiteArguments),
+    /// The environment, for suites that are run in it later.
+    Environment,
+    /// The suites, in an environment that is there.
+    Within(&'arguments SuiteArguments, &'arguments Found),
+}
+
+impl Part<'_> {
+    fn selection(&self) -> Selection {
+        match self {
+            Self::Run(suites) | Self::Within(suites, _) => Selection {
+                only: suites.only.clone(),
+                skip: suites.skip.clone(),
+                environment_only: false,
+            },
+            Self::Environment => Selection {
+                environment_only: true,
+                ..Selection::default()
+            },
+        }
+    }
+}
+
+/// Which project, and where its images come from.
+#[derive(Debug, Args)]
+pub(super) struct ProjectArguments {
+    #[command(flatten)]
+    files: FileArguments,
     /// Pull the images of a registry from elsewhere: `docker.io=mirror.example/hub`; give it several
     /// times for several
     #[arg(long = "mirror", value_name = "REGISTRY=HOST[/PATH]")]
@@ -96,6 +131,7 @@ pub(super) struct ProjectArguments {
 /// been printed when this fails. The engine is asked only what it sees of our files.
 pub(super) async fn plan(
     arguments: &ProjectArguments,
+    part: &Part<'_>,
     identity: &Identity,
     engine: Option<&dyn Engine>,
 ) -> Result<(Plan, Problems), ExitCode> {
@@ -115,15 +151,19 @@ pub(super) async fn plan(
     let mut warnings = loaded.warnings;
     warnings.extend(configured.warnings);
     let warnings = arguments.files.judge(warnings)?;
-    let selection = Selection {
-        only: arguments.only.clone(),
-        skip: arguments.skip.clone(),
+    let selection = part.selection();
+    let project = match part {
+        Part::Within(_, held) => {
+            held_within(&loaded.project, &selection, held)?;
+            within::within(&loaded.project, held.run)
+        }
+        Part::Run(_) | Part::Environment => loaded.project,
     };
     let host = match engine {
         Some(engine) => whereabouts::of(engine).await,
         None => Host::default(),
     };
-    let plan = Plan::on_host(&loaded.project, identity, &selection, &host).map_err(|error| {
+    let plan = Plan::on_host(&project, identity, &selection, &host).map_err(|error| {
         complain(&error.to_string());
         ExitCode::Usage
     })?;
@@ -134,6 +174,42 @@ pub(super) async fn plan(
         plan.mirrored(&configured.settings.mirrors),
         Problems::from(warnings),
     ))
+}
+
+/// Checks that what the suites need of a held environment is there.
+fn held_within(project: &Project, selection: &Selection, held: &Found) -> Result<(), ExitCode> {
+    let suites = project.services.values();
+    let suites: BTreeSet<&ServiceName> = suites
+        .filter(|service| service.suite.is_some())
+        .map(|service| &service.name)
+        .filter(|name| {
+            selection.only.is_empty() || selection.only.iter().any(|only| only == name.as_str())
+        })
+        .filter(|name| !selection.skip.iter().any(|skip| skip == name.as_str()))
+        .collect();
+    for name in within::needed(project, &suites) {
+        let of_service = |one: &&Belonging| {
+            one.resource.kind == ResourceKind::Container
+                && one.labels.get(SERVICE_LABEL).map(String::as_str) == Some(name.as_str())
+        };
+        let containers: Vec<&Belonging> = held.belongings.iter().filter(of_service).collect();
+        let is_job = project.services.get(&name).map(|one| one.role) == Some(Role::Job);
+        let problem = if containers.is_empty() {
+            "has no container".to_owned()
+        } else {
+            match containers.iter().find(|one| !one.status.starts_with("Up")) {
+                Some(ended) if !is_job => format!("does not run: {}", ended.status),
+                _ => continue,
+            }
+        };
+        complain(&format!(
+            "service `{name}` of run {} {problem}\nhint: `envrun down {}` ends it, `envrun up` brings up another one",
+            held.run,
+            held.run.short()
+        ));
+        return Err(ExitCode::Environment);
+    }
+    Ok(())
 }
 
 /// Prints problems with their places, if there are any.

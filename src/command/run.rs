@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::project::{self, ProjectArguments};
-use super::{complain, signals};
+use super::project::{self, Part, ProjectArguments, SuiteArguments};
+use super::{complain, selected, signals};
 use crate::clock;
 use crate::config::duration;
 use crate::engine::Engine;
@@ -32,6 +32,11 @@ use crate::run::{Recorder, Wiring};
 pub(super) struct Arguments {
     #[command(flatten)]
     project: ProjectArguments,
+    #[command(flatten)]
+    suites: SuiteArguments,
+    /// Run the suites in an environment that is held, by the id of its run or the beginning of it
+    #[arg(long = "in", value_name = "RUN", conflicts_with = "hold_on_failure")]
+    within: Option<String>,
     /// Directory for reports and logs [default: envrun-out]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -69,12 +74,24 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let hold = arguments
         .hold_on_failure
         .map(|time| (HoldWhen::Failed, time));
-    perform(&arguments.project, arguments.out, hold).await
+    let held = match &arguments.within {
+        None => None,
+        Some(wanted) => match selected::find(Some(wanted)).await {
+            Ok((_, held)) => Some(held),
+            Err(code) => return code,
+        },
+    };
+    let part = match &held {
+        None => Part::Run(&arguments.suites),
+        Some(held) => Part::Within(&arguments.suites, held),
+    };
+    perform(&arguments.project, &part, arguments.out, hold).await
 }
 
 /// Brings a project up, runs what is to be run in it, and tears it down or holds it.
 pub(super) async fn perform(
     project: &ProjectArguments,
+    part: &Part<'_>,
     out: Option<PathBuf>,
     hold: Option<(HoldWhen, Duration)>,
 ) -> ExitCode {
@@ -86,7 +103,7 @@ pub(super) async fn perform(
     };
     let engine = DockerEngine::from_environment();
     let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
-    let (plan, warnings) = match project::plan(project, &identity, known).await {
+    let (plan, warnings) = match project::plan(project, part, &identity, known).await {
         Ok(planned) => planned,
         Err(code) => {
             OutputDirectory::clear(out.as_deref());

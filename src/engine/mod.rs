@@ -11,6 +11,7 @@
 mod build;
 pub mod docker;
 mod exec;
+mod interaction;
 pub mod memory;
 mod mount;
 mod pull;
@@ -31,6 +32,7 @@ pub use self::build::{
     DockerfileSource, SecretValue,
 };
 pub use self::exec::{ExecOutcome, ExecSpec};
+pub use self::interaction::{Interaction, LogsSpec, Session, TerminalSize};
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
@@ -133,6 +135,23 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
         spec: &ExecSpec,
     ) -> Result<ExecOutcome, EngineError>;
+    /// What a container has written, and with `follow` what it writes until it ends.
+    async fn logs(
+        &self,
+        container: &ContainerId,
+        spec: &LogsSpec,
+    ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError>;
+    /// Runs a command in a running container, with its input and output at hand.
+    async fn open_session(
+        &self,
+        container: &ContainerId,
+        spec: &ExecSpec,
+        interaction: Interaction,
+    ) -> Result<Session, EngineError>;
+    /// Tells a command the size of its terminal.
+    async fn resize_session(&self, session: &str, size: TerminalSize) -> Result<(), EngineError>;
+    /// The exit code of a command whose output has ended.
+    async fn session_code(&self, session: &str) -> Result<i64, EngineError>;
     /// A tar archive of a path of a container, running or stopped. `None` when the path does not
     /// exist.
     async fn read_archive(

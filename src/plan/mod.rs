@@ -18,6 +18,7 @@ mod steps;
 pub mod subnet;
 pub mod support;
 mod text;
+pub mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -230,6 +231,14 @@ pub enum PlanError {
         /// The other one.
         with: ServiceName,
     },
+    /// There is nothing but suites.
+    #[error(
+        "project `{project}` has nothing but suites, so there is no environment to hold\nhint: `envrun run` runs the suites"
+    )]
+    NoEnvironment {
+        /// Name of the project.
+        project: String,
+    },
     /// `--skip` leaves nothing.
     #[error("`--only` and `--skip` together leave no suite to run")]
     NothingSelected,
@@ -300,8 +309,9 @@ impl Plan {
             mounted_images.insert(service.name.clone(), images.mounted_into(service)?);
         }
         let images = images.planned;
-        let networks = plan_networks(project, &services, run, &labels);
-        let volumes = plan_volumes(project, &services, run, &labels);
+        let users = selection.users(project, &services);
+        let networks = plan_networks(project, &users, run, &labels);
+        let volumes = plan_volumes(project, &users, run, &labels);
         let mut copies = Vec::new();
         let mut unseen = Unseen::default();
         let optional = optional(&services);

@@ -247,7 +247,7 @@ fn free(mut name: String, taken: &BTreeSet<&str>) -> ServiceName {
 
 /// The names of the replicas of a service: its own name when there is one, else `web-1`, `web-2`
 /// and so on. Where a service is called like that, another hyphen tells them apart.
-fn names(service: &Service, taken: &BTreeSet<&str>) -> Vec<ServiceName> {
+pub(super) fn names(service: &Service, taken: &BTreeSet<&str>) -> Vec<ServiceName> {
     let count = service.lifecycle.replicas;
     if count == 1 {
         return vec![service.name.clone()];

@@ -13,6 +13,25 @@ pub struct Selection {
     pub only: Vec<String>,
     /// `--skip`.
     pub skip: Vec<String>,
+    /// The environment without its suites, which are run in it later.
+    pub environment_only: bool,
+}
+
+impl Selection {
+    /// The services whose networks and volumes are made: those that take part, and the suites that
+    /// are run later.
+    pub(super) fn users<'project>(
+        &self,
+        project: &'project Project,
+        services: &[&'project Service],
+    ) -> Vec<&'project Service> {
+        let mut users = services.to_vec();
+        if self.environment_only {
+            let all = project.services.values();
+            users.extend(all.filter(|service| service.suite.is_some()));
+        }
+        users
+    }
 }
 
 /// The services that take part: the selected suites, everything they need, and every service that
@@ -28,6 +47,19 @@ pub(super) fn select<'project>(
         .filter(|service| service.suite.is_some())
         .map(|service| &service.name)
         .collect();
+    if selection.environment_only {
+        let services: Vec<&Service> = project
+            .services
+            .values()
+            .filter(|service| service.suite.is_none())
+            .collect();
+        if services.is_empty() {
+            return Err(PlanError::NoEnvironment {
+                project: project.name.clone(),
+            });
+        }
+        return Ok(services);
+    }
     if suites.is_empty() {
         return Err(PlanError::NoSuite {
             project: project.name.clone(),

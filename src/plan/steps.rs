@@ -394,7 +394,8 @@ fn used_by<'plan>(users: impl Iterator<Item = &'plan PlannedService>) -> String 
         .map(|planned| format!("`{}`", planned.service.name))
         .collect();
     match names.len() {
-        0..=3 => format!("used by {}", names.join(", ")),
+        0 => "for the suites that are run in it later".to_owned(),
+        1..=3 => format!("used by {}", names.join(", ")),
         count => format!("used by {} and {} more", names[..2].join(", "), count - 2),
     }
 }

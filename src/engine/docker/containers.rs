@@ -99,7 +99,7 @@ pub(super) async fn attach(
         .boxed())
 }
 
-fn output_chunk(output: LogOutput) -> OutputChunk {
+pub(super) fn output_chunk(output: LogOutput) -> OutputChunk {
     let stream = match output {
         LogOutput::StdErr { .. } => OutputStream::Stderr,
         _ => OutputStream::Stdout,
@@ -229,7 +229,7 @@ pub(super) async fn wait(docker: &Docker, container: &ContainerId) -> Result<(),
     }
 }
 
-fn exec_config(spec: &ExecSpec) -> ExecConfig {
+pub(super) fn exec_config(spec: &ExecSpec) -> ExecConfig {
     ExecConfig {
         attach_stdout: Some(true),
         attach_stderr: Some(true),

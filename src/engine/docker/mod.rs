@@ -12,6 +12,7 @@ mod create;
 mod credentials;
 mod error;
 mod images;
+mod interaction;
 mod mounts;
 mod networks;
 mod pull;
@@ -33,7 +34,8 @@ use self::error::translate;
 use super::{
     Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
     Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
-    NetworkSpec, OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, VolumeSpec,
+    Interaction, LogsSpec, NetworkSpec, OutputChunk, PullSink, PullSpec, Removal, Resource,
+    ResourceKind, Session, TerminalSize, VolumeSpec,
 };
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -240,6 +242,31 @@ impl Engine for DockerEngine {
         spec: &ExecSpec,
     ) -> Result<ExecOutcome, EngineError> {
         containers::exec(&self.docker, container, spec).await
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerId,
+        spec: &LogsSpec,
+    ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
+        Ok(interaction::logs(&self.docker, container, spec))
+    }
+
+    async fn open_session(
+        &self,
+        container: &ContainerId,
+        spec: &ExecSpec,
+        interaction: Interaction,
+    ) -> Result<Session, EngineError> {
+        interaction::open(&self.docker, container, spec, interaction).await
+    }
+
+    async fn resize_session(&self, session: &str, size: TerminalSize) -> Result<(), EngineError> {
+        interaction::resize(&self.docker, session, size).await
+    }
+
+    async fn session_code(&self, session: &str) -> Result<i64, EngineError> {
+        interaction::code(&self.docker, session).await
     }
 
     async fn read_archive(

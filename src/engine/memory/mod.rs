@@ -23,8 +23,8 @@ use self::state::State;
 use super::{
     Belonging, BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount,
     ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
-    ImageFacts, NetworkSpec, OutputChunk, PullProgress, PullReport, PullSink, PullSpec, Removal,
-    Resource, VolumeSpec,
+    ImageFacts, Interaction, LogsSpec, NetworkSpec, OutputChunk, OutputStream, PullProgress,
+    PullReport, PullSink, PullSpec, Removal, Resource, Session, TerminalSize, VolumeSpec,
 };
 use crate::clock;
 use crate::image::Reference;
@@ -410,6 +410,45 @@ impl Engine for MemoryEngine {
         let takes = self.lock().command_takes(&id, &command).unwrap_or(START);
         self.call("exec", takes, move |state| state.exec(&id, &command))
             .await
+    }
+
+    async fn logs(
+        &self,
+        container: &ContainerId,
+        _spec: &LogsSpec,
+    ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
+        let id = container.clone();
+        let chunk = self.call("logs", READ, move |state| Ok(state.output(&id)));
+        Ok(futures::stream::iter([chunk.await]).boxed())
+    }
+
+    async fn open_session(
+        &self,
+        container: &ContainerId,
+        spec: &ExecSpec,
+        _interaction: Interaction,
+    ) -> Result<Session, EngineError> {
+        let outcome = self.exec(container, spec).await?;
+        let chunk = OutputChunk {
+            stream: OutputStream::Stdout,
+            bytes: Bytes::from(outcome.output_tail),
+        };
+        Ok(Session {
+            id: outcome.code.to_string(),
+            output: futures::stream::iter([Ok(chunk)]).boxed(),
+            input: Box::pin(tokio::io::sink()),
+        })
+    }
+
+    async fn resize_session(&self, _session: &str, _size: TerminalSize) -> Result<(), EngineError> {
+        self.call("resize", READ, |_state| Ok(())).await
+    }
+
+    /// A session is called by the exit code of its command.
+    async fn session_code(&self, session: &str) -> Result<i64, EngineError> {
+        let code = session.parse();
+        let code = code.map_err(|_error| failure("inspect exec", FailureKind::NotFound, "none"));
+        self.call("inspect exec", READ, move |_state| code).await
     }
 
     async fn read_archive(
