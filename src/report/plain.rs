@@ -22,11 +22,10 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             suites,
         } => vec![
             format!("envrun {version}, project `{project}`, run {run}"),
-            format!(
-                "{}, suites: {}",
-                count(services.len() as u64, "service"),
-                names(suites)
-            ),
+            match (count(services.len() as u64, "service"), names(suites)) {
+                (services, suites) if suites.is_empty() => services,
+                (services, suites) => format!("{services}, suites: {suites}"),
+            },
         ],
         Event::EngineFound {
             product,

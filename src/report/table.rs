@@ -22,6 +22,11 @@ fn word(result: SuiteResult) -> &'static str {
 
 /// One row a suite, then one line for the whole. Meaning never depends on colour.
 pub(super) fn render(summary: &VerdictSummary) -> String {
+    if summary.suites.is_empty() {
+        let verdict = if summary.passed { "ready" } else { "FAILED" };
+        let duration = seconds(summary.duration);
+        return format!("\n{verdict}: the environment, in {duration}\n");
+    }
     let width = summary
         .suites
         .iter()

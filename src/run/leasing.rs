@@ -45,7 +45,7 @@ impl Executor {
         let holding = async move {
             shared.send(match create(&shared, &spec, intent).await {
                 Ok(()) => Input::Held(ledger.hold(time).map(|error| {
-                    format!("the watchdog is gone ({error}): the environment stays until `envrun down` or `envrun gc`")
+                    format!("no watchdog ends the environment at its time ({error}): it stays until `envrun down` or `envrun gc`")
                 })),
                 Err(error) => Input::NotHeld(error),
             });

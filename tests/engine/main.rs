@@ -20,6 +20,7 @@ mod command_line;
 mod concurrency;
 mod equality;
 mod exit_codes;
+mod gc;
 mod harness;
 mod hooks;
 mod images;

@@ -9,6 +9,7 @@
 mod behaviour;
 mod dependencies;
 mod faults;
+mod holding;
 mod hooks;
 mod images;
 mod injection;

@@ -44,6 +44,19 @@ pub(crate) fn suite(report: &'static str, code: i64) -> Behaviour {
 /// Reads a Compose file and makes its plan. Its directory stays for as long as the tests run, since a
 /// plan may name files of it.
 pub(crate) fn plan(compose: &str) -> Plan {
+    selected(compose, &Selection::default())
+}
+
+/// The plan of the environment without its suites.
+pub(crate) fn environment(compose: &str) -> Plan {
+    let selection = Selection {
+        environment_only: true,
+        ..Selection::default()
+    };
+    selected(compose, &selection)
+}
+
+fn selected(compose: &str, selection: &Selection) -> Plan {
     static DIRECTORIES: Mutex<Vec<tempfile::TempDir>> = Mutex::new(Vec::new());
     let directory = tempfile::tempdir().expect("temporary directory");
     std::fs::write(directory.path().join("compose.yaml"), compose).expect("written");
@@ -55,7 +68,7 @@ pub(crate) fn plan(compose: &str) -> Plan {
     let loaded =
         config::load(&request).unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
     DIRECTORIES.lock().expect("not poisoned").push(directory);
-    Plan::new(&loaded.project, RUN, &Selection::default()).expect("a plan")
+    Plan::new(&loaded.project, RUN, selection).expect("a plan")
 }
 
 /// Everything that a run told.
@@ -110,6 +123,10 @@ impl Told {
                         report.left.len()
                     )
                 }
+                Event::Held { time, services, .. } => {
+                    let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+                    format!("held for {time:?}: {}", names.join(", "))
+                }
                 Event::RunFinished { exit_code, .. } => format!("exit code {exit_code}"),
                 _ => return None,
             };
@@ -143,10 +160,31 @@ pub(crate) struct Finished {
     pub(crate) told: Arc<Told>,
 }
 
+/// The settings of a usual run.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        subnet_pool: subnet::DEFAULT_POOL,
+        avoid_subnets: Vec::new(),
+        concurrent_starts: 4,
+        hold: None,
+        subnet_attempts: 100,
+    }
+}
+
 /// Runs a plan; the signals are sent at their times after the start.
 pub(crate) async fn run(
     engine: &MemoryEngine,
     plan: Plan,
+    signals: &[(Duration, Signal)],
+) -> Finished {
+    run_with(engine, plan, settings(), signals).await
+}
+
+/// The same with other settings.
+pub(crate) async fn run_with(
+    engine: &MemoryEngine,
+    plan: Plan,
+    settings: Settings,
     signals: &[(Duration, Signal)],
 ) -> Finished {
     let told = Arc::new(Told::default());
@@ -158,13 +196,6 @@ pub(crate) async fn run(
             let _ = sender.send(signal);
         });
     }
-    let settings = Settings {
-        subnet_pool: subnet::DEFAULT_POOL,
-        avoid_subnets: Vec::new(),
-        concurrent_starts: 4,
-        hold: None,
-        subnet_attempts: 100,
-    };
     let wiring = Wiring {
         engine: Arc::new(engine.clone()),
         prober: Arc::new(engine.clone()),
