@@ -118,6 +118,11 @@ pub enum Event {
         #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
         duration: Duration,
     },
+    /// A container could be started, and waits for those that other runs on this machine start.
+    StartWaits {
+        /// How many other runs start containers, or wait for it too.
+        others: usize,
+    },
     /// A container has started.
     ServiceStarted {
         /// Its service.

@@ -114,6 +114,7 @@ fn everything_is_created_early_and_started_when_it_may() {
 #[test]
 fn a_selection_leaves_out_what_only_others_need_and_keeps_what_nobody_names() {
     let only = Selection {
+        environment_only: false,
         only: vec!["unit".to_owned()],
         skip: Vec::new(),
     };
@@ -135,6 +136,7 @@ fn a_selection_leaves_out_what_only_others_need_and_keeps_what_nobody_names() {
 #[test]
 fn selections_that_match_nothing_are_errors_with_help() {
     let selection = |only: &[&str], skip: &[&str]| Selection {
+        environment_only: false,
         only: only.iter().map(|name| (*name).to_owned()).collect(),
         skip: skip.iter().map(|name| (*name).to_owned()).collect(),
     };
@@ -233,6 +235,7 @@ services:
     x-envrun: { suite: true }
 ";
     let selection = Selection {
+        environment_only: false,
         only: vec!["app".to_owned()],
         ..Selection::default()
     };

@@ -12,6 +12,7 @@ mod ps;
 mod run;
 mod selected;
 mod signals;
+mod starts;
 mod up;
 mod watchdog;
 mod whereabouts;

@@ -31,9 +31,9 @@ pub(super) async fn plan(arguments: Arguments) -> ExitCode {
     )
     .await
     {
-        Ok((plan, warnings)) => {
-            project::show(&warnings);
-            say(plan.to_text().trim_end());
+        Ok(planned) => {
+            project::show(&planned.warnings);
+            say(planned.plan.to_text().trim_end());
             ExitCode::Passed
         }
         Err(code) => code,

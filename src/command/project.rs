@@ -16,7 +16,7 @@ use crate::name::ServiceName;
 use crate::plan::host::Host;
 use crate::plan::{Plan, Selection, within};
 use crate::run::gc::Found;
-use crate::settings::{self, Flags};
+use crate::settings::{self, Flags, Settings};
 
 /// Which project.
 #[derive(Debug, Args)]
@@ -125,6 +125,20 @@ pub(super) struct ProjectArguments {
     /// times for several
     #[arg(long = "mirror", value_name = "REGISTRY=HOST[/PATH]")]
     mirrors: Vec<String>,
+    /// Start so many containers at once, over all runs of this user on this machine; 0 means any number
+    /// [default: twice the number of processors, at least 4]
+    #[arg(long, value_name = "NUMBER")]
+    concurrent_starts: Option<String>,
+}
+
+/// A plan, and what else a run needs to know of its project.
+pub(super) struct Planned {
+    /// The plan.
+    pub(super) plan: Plan,
+    /// The settings in force.
+    pub(super) settings: Settings,
+    /// What the user should know.
+    pub(super) warnings: Problems,
 }
 
 /// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has
@@ -134,7 +148,7 @@ pub(super) async fn plan(
     part: &Part<'_>,
     identity: &Identity,
     engine: Option<&dyn Engine>,
-) -> Result<(Plan, Problems), ExitCode> {
+) -> Result<Planned, ExitCode> {
     let request = arguments.files.request();
     let loaded = config::load(&request).map_err(|problems| {
         show(&problems);
@@ -142,6 +156,7 @@ pub(super) async fn plan(
     })?;
     let flags = Flags {
         mirrors: arguments.mirrors.clone(),
+        concurrent_starts: arguments.concurrent_starts.clone(),
     };
     let configured = settings::load(&loaded.project.directory, &request.environment, &flags)
         .map_err(|problems| {
@@ -170,10 +185,11 @@ pub(super) async fn plan(
     // They are about where envrun runs, and not about the files that were judged.
     let here = plan.warnings.iter().map(Problem::warning);
     let warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
-    Ok((
-        plan.mirrored(&configured.settings.mirrors),
-        Problems::from(warnings),
-    ))
+    Ok(Planned {
+        plan: plan.mirrored(&configured.settings.mirrors),
+        settings: configured.settings,
+        warnings: Problems::from(warnings),
+    })
 }
 
 /// Checks that what the suites need of a held environment is there.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::project::{self, Part, ProjectArguments, SuiteArguments};
-use super::{complain, selected, signals};
+use super::project::{self, Part, Planned, ProjectArguments, SuiteArguments};
+use super::{complain, selected, signals, starts};
 use crate::clock;
 use crate::config::duration;
 use crate::engine::Engine;
@@ -61,9 +61,6 @@ pub(super) fn holding_time(text: &str) -> Result<Duration, String> {
 /// The longest time for which an environment is held.
 const LONGEST_HOLD: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Containers started at once: about what an engine on two cores serves.
-const CONCURRENT_STARTS: usize = 4;
-
 /// Subnets tried for one network before the pool counts as exhausted. Each costs one refused call.
 const SUBNET_ATTEMPTS: u32 = 1000;
 
@@ -103,7 +100,11 @@ pub(super) async fn perform(
     };
     let engine = DockerEngine::from_environment();
     let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
-    let (plan, warnings) = match project::plan(project, part, &identity, known).await {
+    let Planned {
+        plan,
+        settings: configured,
+        warnings,
+    } = match project::plan(project, part, &identity, known).await {
         Ok(planned) => planned,
         Err(code) => {
             OutputDirectory::clear(out.as_deref());
@@ -129,12 +130,16 @@ pub(super) async fn perform(
         let message = warning.to_string();
         reporters.event(Duration::ZERO, Event::Warning { message });
     }
+    let starts = configured
+        .concurrent_starts
+        .unwrap_or_else(starts::default_limit);
     let mut settings = Settings {
         subnet_pool: subnet::DEFAULT_POOL,
         avoid_subnets: std::fs::read_to_string(ROUTES)
             .map(|table| subnet::host_routes(&table))
             .unwrap_or_default(),
-        concurrent_starts: CONCURRENT_STARTS,
+        // A run alone has the whole limit.
+        concurrent_starts: if starts == 0 { usize::MAX } else { starts },
         hold: hold.map(|(when, time)| Hold {
             when,
             time,
@@ -173,9 +178,11 @@ pub(super) async fn perform(
         }
         Err(_panicked) => None,
     };
+    let gate = starts::gate(run, &engine.address(), starts, &recorder);
     let engine: Arc<dyn Engine> = engine;
     tokio::spawn(sweep(Arc::clone(&engine), processes, Arc::clone(&recorder)));
     let wiring = Wiring {
+        gate,
         engine,
         prober: Arc::new(HostProber),
         recorder,

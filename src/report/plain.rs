@@ -76,6 +76,12 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             pulls::bytes(*bytes),
             seconds(*duration)
         )],
+        Event::StartWaits { others } => {
+            vec![format!(
+                "waiting for {}",
+                count(*others as u64, "other run")
+            )]
+        }
         Event::ServiceStarted {
             service,
             host_ports,

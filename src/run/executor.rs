@@ -35,7 +35,7 @@ pub(super) struct Executor {
     pub(super) wiring: Wiring,
     limits: Limits,
     /// What is dropped when the run is abandoned.
-    droppable: Vec<AbortHandle>,
+    pub(super) droppable: Vec<AbortHandle>,
     probes: BTreeMap<ServiceName, AbortHandle>,
     hooks: BTreeMap<ServiceName, AbortHandle>,
     /// Ends the time that containers are given before they are removed.

@@ -7,6 +7,7 @@ mod collect;
 pub mod dispatcher;
 pub mod effect;
 mod executor;
+pub mod gate;
 pub mod gc;
 mod hooks;
 mod leasing;
@@ -31,6 +32,7 @@ use tokio::sync::mpsc;
 use self::dispatcher::{Dispatcher, Settings};
 use self::effect::{Effect, Input};
 use self::executor::{Executor, Flow};
+use self::gate::StartGate;
 use self::ledger::Ledger;
 use self::teardown::Limits;
 use crate::clock;
@@ -66,6 +68,8 @@ pub struct Wiring {
     pub recorder: Arc<dyn Recorder>,
     /// The ledger, with the watchdog behind it.
     pub ledger: Arc<Ledger>,
+    /// Who says when a container may be started.
+    pub gate: Arc<dyn StartGate>,
     /// Signals that the process gets.
     pub signals: mpsc::UnboundedReceiver<Signal>,
     /// Limits of teardown.
@@ -118,6 +122,7 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
     let engine = Arc::clone(&wiring.engine);
     let ledger = Arc::clone(&wiring.ledger);
     let recorder = Arc::clone(&wiring.recorder);
+    let gate = Arc::clone(&wiring.gate);
     let limits = wiring.limits;
     let mut dispatcher = Dispatcher::new(plan, settings, SystemTime::now());
     let mut executor = Executor::new(wiring, sender, begun);
@@ -175,6 +180,7 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
     {
         ledger.done();
     }
+    gate.close();
     finish(begun.elapsed(), &recorder, &outcome);
     outcome
 }

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::future::{AbortHandle, Abortable};
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 
 use super::archive;
 use super::effect::{Input, Work};
 use super::executor::Executor;
+use super::gate::{Permit, StartGate};
 use super::ledger::Intent;
 use super::obtaining;
 use super::shared::Shared;
@@ -103,8 +105,9 @@ impl Executor {
                 let starting = self.start(service.clone(), container);
                 let starting = async move {
                     match starting.await {
-                        Ok(facts) => shared.send(Input::Started { step, facts }),
-                        Err(error) => shared.fail(step, error, Some(&service)),
+                        Some(Ok(facts)) => shared.send(Input::Started { step, facts }),
+                        Some(Err(error)) => shared.fail(step, error, Some(&service)),
+                        None => {}
                     }
                 };
                 self.spawn(starting.boxed());
@@ -118,26 +121,42 @@ impl Executor {
         let starting = self.start(service.clone(), container);
         let starting = async move {
             let input = match starting.await {
-                Ok(facts) => Input::Restarted { service, facts },
-                Err(error) => Input::RestartFailed {
+                Some(Ok(facts)) => Input::Restarted { service, facts },
+                Some(Err(error)) => Input::RestartFailed {
                     log_tail: shared.tails.tail(&service),
                     service,
                     error,
                 },
+                None => return,
             };
             shared.send(input);
         };
         self.spawn(starting.boxed());
     }
 
+    /// Starts a container once the gate lets it pass; `None` when the run is abandoned before. The
+    /// wait is dropped with the run, the start is not.
     fn start(
         &mut self,
         service: ServiceName,
         container: ContainerId,
-    ) -> impl Future<Output = Result<ContainerFacts, EngineError>> + Send + use<> {
+    ) -> impl Future<Output = Option<Result<ContainerFacts, EngineError>>> + Send + use<> {
         let (complete, drained) = oneshot::channel();
         self.drained.insert(service.clone(), drained);
-        start(Arc::clone(&self.shared), service, container, complete)
+        let (handle, registration) = AbortHandle::new_pair();
+        self.droppable.push(handle);
+        let shared = Arc::clone(&self.shared);
+        let passing = pass(Arc::clone(&shared), Arc::clone(&self.wiring.gate));
+        let passing = Abortable::new(passing, registration);
+        async move {
+            let permit = passing.await.ok()?;
+            let started = start(&shared, service, &container, complete).await;
+            drop(permit);
+            Some(match started {
+                Ok(()) => shared.engine.inspect_container(&container).await,
+                Err(error) => Err(error),
+            })
+        }
     }
 
     /// Records an intent. A watchdog that is gone is worth a warning, not a failure.
@@ -214,15 +233,19 @@ async fn upload(
     }
 }
 
+async fn pass(shared: Arc<Shared>, gate: Arc<dyn StartGate>) -> Permit {
+    gate.pass(&|event| shared.report(event)).await
+}
+
 /// Attaches first, so that no byte is lost, then starts.
 async fn start(
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     service: ServiceName,
-    container: ContainerId,
+    container: &ContainerId,
     complete: oneshot::Sender<()>,
-) -> Result<ContainerFacts, EngineError> {
-    let mut output = shared.engine.attach(&container).await?;
-    let drain = Arc::clone(&shared);
+) -> Result<(), EngineError> {
+    let mut output = shared.engine.attach(container).await?;
+    let drain = Arc::clone(shared);
     // An attached stream that nobody reads blocks the container, so it is drained whatever happens
     // to the run.
     tokio::spawn(async move {
@@ -232,6 +255,5 @@ async fn start(
         }
         let _ = complete.send(());
     });
-    shared.engine.start_container(&container).await?;
-    shared.engine.inspect_container(&container).await
+    shared.engine.start_container(container).await
 }

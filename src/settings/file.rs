@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{FILE_NAME, Settings};
+use super::{FILE_NAME, Settings, parse_starts};
 use crate::config::diagnostic::Problem;
 use crate::config::source::Source;
 use crate::config::suggest::did_you_mean;
@@ -18,7 +18,7 @@ use crate::image::mirror::{Mirror, registry};
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 1] = ["mirror"];
+const KEYS: [&str; 2] = ["concurrent_starts", "mirror"];
 
 /// Reads the nearest file, in `directory` or above it. Without one, nothing is set.
 pub(super) fn nearest(directory: &Path, problems: &mut Vec<Problem>) -> Settings {
@@ -67,6 +67,9 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settin
     };
     for (key, value) in table.get_ref() {
         match key.get_ref().as_ref() {
+            "concurrent_starts" => {
+                settings.concurrent_starts = read_starts(source, value, problems);
+            }
             "mirror" => settings.mirrors = read_mirrors(source, value, problems),
             name => {
                 let problem = Problem::error(format!("unknown key `{name}` of {FILE_NAME}"))
@@ -79,6 +82,26 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settin
         }
     }
     settings
+}
+
+/// `concurrent_starts`: a number.
+fn read_starts(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<usize> {
+    let problem = match value.get_ref() {
+        DeValue::Integer(integer) => match parse_starts(integer.as_str()) {
+            Ok(number) => return Some(number),
+            Err(help) => {
+                let text = integer.as_str();
+                Problem::error(format!("`{text}` is no number of starts")).help(help)
+            }
+        },
+        other => Problem::error(format!("expected a number, found {}", other.type_str())),
+    };
+    problems.push(problem.at(&source.place(value.span())));
+    None
 }
 
 /// `[mirror]`: registries, each with a mirror or a list of mirrors.

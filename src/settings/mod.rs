@@ -21,8 +21,11 @@ pub const FILE_NAME: &str = "envrun.toml";
 /// Mirrors, as `REGISTRY=MIRROR` with commas between.
 const MIRROR: &str = "ENVRUN_MIRROR";
 
+/// How many containers are started at once.
+const CONCURRENT_STARTS: &str = "ENVRUN_CONCURRENT_STARTS";
+
 /// The variables that are read.
-const VARIABLES: [&str; 1] = [MIRROR];
+const VARIABLES: [&str; 2] = [MIRROR, CONCURRENT_STARTS];
 
 /// The prefix of all variables of envrun.
 const PREFIX: &str = "ENVRUN_";
@@ -32,6 +35,8 @@ const PREFIX: &str = "ENVRUN_";
 pub struct Flags {
     /// `--mirror`, each `REGISTRY=MIRROR`.
     pub mirrors: Vec<String>,
+    /// `--concurrent-starts`.
+    pub concurrent_starts: Option<String>,
 }
 
 /// The settings in force.
@@ -39,6 +44,9 @@ pub struct Flags {
 pub struct Settings {
     /// Where the images of registries are pulled from instead.
     pub mirrors: Mirrors,
+    /// How many containers are started at once, over all runs on this machine; 0 means any number.
+    /// `None`: as many as suit this machine.
+    pub concurrent_starts: Option<usize>,
 }
 
 /// Settings, and what the user should know of them.
@@ -69,6 +77,20 @@ pub fn load(
         .filter(|pair| !pair.is_empty());
     let from_environment = mirrors(&format!("variable `{MIRROR}`"), pairs, &mut problems);
     let from_flags = mirrors("`--mirror`", flags.mirrors.iter().cloned(), &mut problems);
+    let starts = [
+        ("`--concurrent-starts`", flags.concurrent_starts.as_ref()),
+        (
+            "variable `ENVRUN_CONCURRENT_STARTS`",
+            set(environment, CONCURRENT_STARTS),
+        ),
+    ];
+    let starts = starts.map(|(origin, text)| {
+        let parsed = parse_starts(text?).map_err(|help| {
+            let text = text.map_or("", String::as_str);
+            Problem::error(format!("{origin} is no number of starts: `{text}`")).help(help)
+        });
+        parsed.map_err(|problem| problems.push(problem)).ok()
+    });
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -79,9 +101,34 @@ pub fn load(
     Ok(Loaded {
         settings: Settings {
             mirrors: from_flags.or(from_environment).or(from_file.mirrors),
+            concurrent_starts: starts
+                .into_iter()
+                .flatten()
+                .next()
+                .or(from_file.concurrent_starts),
         },
         warnings: problems,
     })
+}
+
+/// A variable; one that is empty is not set.
+fn set<'environment>(
+    environment: &'environment BTreeMap<String, String>,
+    name: &str,
+) -> Option<&'environment String> {
+    environment.get(name).filter(|value| !value.is_empty())
+}
+
+/// The largest number of starts at once; beyond it a number is a mistake.
+const MOST_STARTS: usize = 1000;
+
+/// A number of starts at once; else how it is written.
+fn parse_starts(text: &str) -> Result<usize, String> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number| *number <= MOST_STARTS)
+        .ok_or_else(|| format!("a number up to {MOST_STARTS}; 0 means any number at once"))
 }
 
 /// Mirrors from texts without a place of their own.

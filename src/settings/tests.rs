@@ -15,6 +15,7 @@ fn places(text: &str, variable: Option<&str>, flags: &[&str], image: &str) -> Ve
         .collect();
     let flags = Flags {
         mirrors: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        ..Flags::default()
     };
     let loaded = load(&project, &environment, &flags)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
@@ -87,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `mirror`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `mirror`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -111,9 +112,13 @@ hub = \"m.example\"
 
 #[test]
 fn what_is_wrong_with_variables_and_flags_is_told_too() {
-    let environment = BTreeMap::from([(MIRROR.to_owned(), "docker.io".to_owned())]);
+    let environment = BTreeMap::from([
+        (MIRROR.to_owned(), "docker.io".to_owned()),
+        (CONCURRENT_STARTS.to_owned(), "many".to_owned()),
+    ]);
     let flags = Flags {
         mirrors: vec!["docker.io=m".to_owned()],
+        concurrent_starts: Some("-1".to_owned()),
     };
     let problems = load(Path::new("/"), &environment, &flags).expect_err("both are wrong");
     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -121,7 +126,42 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
         all,
         [
             "variable `ENVRUN_MIRROR` names no mirror: `docker.io`",
-            "`--mirror` names no mirror: `docker.io=m`"
+            "`--mirror` names no mirror: `docker.io=m`",
+            "`--concurrent-starts` is no number of starts: `-1`",
+            "variable `ENVRUN_CONCURRENT_STARTS` is no number of starts: `many`",
+        ]
+    );
+}
+
+/// The setting of starts under a file, a variable and a flag.
+fn starts(text: &str, variable: &str, flag: Option<&str>) -> Option<usize> {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    fs::write(directory.path().join(FILE_NAME), text).expect("written");
+    let environment = BTreeMap::from([(CONCURRENT_STARTS.to_owned(), variable.to_owned())]);
+    let flags = Flags {
+        concurrent_starts: flag.map(str::to_owned),
+        ..Flags::default()
+    };
+    let loaded = load(directory.path(), &environment, &flags)
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
+    loaded.settings.concurrent_starts
+}
+
+#[test]
+fn the_number_of_starts_comes_from_the_flag_then_the_variable_then_the_file() {
+    let file = "concurrent_starts = 3\n";
+    assert_eq!(starts(file, "5", Some("0")), Some(0));
+    assert_eq!(starts(file, "5", None), Some(5));
+    assert_eq!(starts(file, "", None), Some(3));
+    assert_eq!(starts("", "", None), None);
+    assert_eq!(
+        problems("concurrent_starts = \"4\"\n"),
+        ["envrun.toml:1:21: expected a number, found string"]
+    );
+    assert_eq!(
+        problems("concurrent_starts = 4000\n"),
+        [
+            "envrun.toml:1:21: `4000` is no number of starts\n  a number up to 1000; 0 means any number at once"
         ]
     );
 }

@@ -34,6 +34,7 @@ mod reports;
 mod restarts;
 mod scenario;
 mod sharing;
+mod side_by_side;
 mod signals;
 mod teardown;
 mod terminal;

@@ -9,6 +9,7 @@
 mod behaviour;
 mod dependencies;
 mod faults;
+mod gate;
 mod holding;
 mod hooks;
 mod images;

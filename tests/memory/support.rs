@@ -14,6 +14,7 @@ use envrun::name::{RunId, ServiceName};
 use envrun::outcome::Outcome;
 use envrun::plan::{Plan, Selection, subnet};
 use envrun::run::dispatcher::Settings;
+use envrun::run::gate::{Open, StartGate};
 use envrun::run::ledger::Ledger;
 use envrun::run::teardown::Limits;
 use envrun::run::{Recorder, Wiring};
@@ -106,6 +107,7 @@ impl Told {
                     problems,
                     ..
                 } => format!("{suite} {result:?} {problems:?}"),
+                Event::StartWaits { others } => format!("waits for {others}"),
                 Event::Warning { message } => format!("warning: {message}"),
                 Event::RunAborted { failure } => format!("aborted: {}", failure.message),
                 Event::SignalReceived { signal } => signal.name().to_owned(),
@@ -187,6 +189,26 @@ pub(crate) async fn run_with(
     settings: Settings,
     signals: &[(Duration, Signal)],
 ) -> Finished {
+    run_whole(engine, plan, settings, signals, Arc::new(Open)).await
+}
+
+/// The same behind a gate for container starts.
+pub(crate) async fn run_behind(
+    engine: &MemoryEngine,
+    plan: Plan,
+    signals: &[(Duration, Signal)],
+    gate: Arc<dyn StartGate>,
+) -> Finished {
+    run_whole(engine, plan, settings(), signals, gate).await
+}
+
+async fn run_whole(
+    engine: &MemoryEngine,
+    plan: Plan,
+    settings: Settings,
+    signals: &[(Duration, Signal)],
+    gate: Arc<dyn StartGate>,
+) -> Finished {
     let told = Arc::new(Told::default());
     let (sender, receiver) = mpsc::unbounded_channel();
     for (after, signal) in signals.iter().copied() {
@@ -201,6 +223,7 @@ pub(crate) async fn run_with(
         prober: Arc::new(engine.clone()),
         recorder: Arc::clone(&told) as Arc<dyn Recorder>,
         ledger: Ledger::new(RUN, None),
+        gate,
         signals: receiver,
         limits: Limits::default(),
     };

@@ -107,6 +107,15 @@ impl Endpoint {
         }
     }
 
+    /// The address with links in the path of a socket followed: `/var/run` is one on most systems.
+    pub(super) fn resolved(&self) -> String {
+        match self {
+            Self::Unix(path) => Self::Unix(path.canonicalize().unwrap_or_else(|_| path.clone())),
+            other => other.clone(),
+        }
+        .to_string()
+    }
+
     pub(super) fn connect(&self) -> Result<Docker, EngineError> {
         let docker = match self {
             Self::Unix(path) => Docker::connect_with_unix(

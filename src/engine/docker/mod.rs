@@ -64,6 +64,12 @@ impl DockerEngine {
         })
     }
 
+    /// Its address, in one form for every way of writing it: what tells engines apart.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.endpoint.resolved()
+    }
+
     /// The API version; asks the engine unless it has said so already.
     async fn api(&self) -> Result<(u16, u16), EngineError> {
         match self.api.get() {

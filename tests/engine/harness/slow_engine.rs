@@ -27,7 +27,7 @@ pub(crate) struct SlowEngine {
 
 impl SlowEngine {
     /// Listens in the directory of the project, and holds back requests that begin like this: `POST
-    /// /networks/create`.
+    /// /networks/create`, or `POST /containers/*/start` with anything for the star.
     pub(crate) fn holding(project: &Project, request: &'static str) -> Self {
         let path = project.path("engine.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -82,10 +82,38 @@ impl SlowEngine {
         self.traffic.0.lock().unwrap().listings
     }
 
+    /// Waits until so many requests have been held, those of clients that have gone included.
+    #[track_caller]
+    pub(crate) fn until_held(&self, count: usize) {
+        wait::until("so many requests", Duration::from_secs(60), || {
+            (self.held() >= count).then_some(())
+        });
+    }
+
+    /// How many requests have been held.
+    pub(crate) fn held(&self) -> usize {
+        self.traffic.0.lock().unwrap().held
+    }
+
     /// How many of the requests have reached the engine.
     pub(crate) fn passed_on(&self) -> usize {
         self.traffic.0.lock().unwrap().passed_on
     }
+}
+
+/// Whether a piece begins with a request of this form.
+fn is_request(piece: &[u8], form: &[u8]) -> bool {
+    if form.is_empty() {
+        return false;
+    }
+    let mut parts = form.split(|byte| *byte == b'*');
+    let start = parts.next().unwrap_or_default();
+    let line = piece
+        .split(|byte| *byte == b'\r')
+        .next()
+        .unwrap_or_default();
+    line.starts_with(start)
+        && parts.all(|part| line.windows(part.len()).any(|window| window == part))
 }
 
 /// Copies until the end of `from`. A client sends its next request after the answer to the last
@@ -106,7 +134,7 @@ fn forward(
         if piece.starts_with(b"GET /containers/json") {
             lock.lock().unwrap().listings += 1;
         }
-        if !hold.is_empty() && piece.starts_with(hold) {
+        if is_request(piece, hold) {
             let mut state = lock.lock().unwrap();
             state.held += 1;
             while !state.open {
