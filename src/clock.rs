@@ -29,6 +29,7 @@ pub async fn pause(duration: Duration) {
 }
 
 /// Blocks this thread for `duration`: for the watchdog, which has no runtime while it waits.
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn block(duration: Duration) {
     std::thread::sleep(duration);
 }

@@ -215,16 +215,17 @@ pub fn judge(granted: &[Granted], neighbours: &dyn Neighbours, now: SystemTime) 
             }
             continue;
         }
-        match (&lease.owner, neighbours.this()) {
-            (Some(owner), Some(this)) if owner.is_beside(this) => {
-                if neighbours.is_alive(owner) {
-                    return Standing::Alive { pid: owner.pid };
-                }
+        let beside = lease
+            .owner
+            .filter(|owner| neighbours.this().is_some_and(|this| owner.is_beside(this)));
+        match beside {
+            Some(owner) if neighbours.is_alive(&owner) => {
+                return Standing::Alive { pid: owner.pid };
             }
-            _ if !left.is_zero() => {
+            None if !left.is_zero() => {
                 elsewhere = Some(elsewhere.map_or(left, |longest| longest.max(left)));
             }
-            _ => {}
+            Some(_) | None => {}
         }
     }
     match (held, elsewhere) {

@@ -129,6 +129,9 @@ pub(super) struct ProjectArguments {
     /// [default: twice the number of processors, at least 4]
     #[arg(long, value_name = "NUMBER")]
     concurrent_starts: Option<String>,
+    /// Leave alone what dead runs have left
+    #[arg(long)]
+    no_gc: bool,
 }
 
 /// A plan, and what else a run needs to know of its project.
@@ -157,6 +160,7 @@ pub(super) async fn plan(
     let flags = Flags {
         mirrors: arguments.mirrors.clone(),
         concurrent_starts: arguments.concurrent_starts.clone(),
+        no_gc: arguments.no_gc,
     };
     let configured = settings::load(&loaded.project.directory, &request.environment, &flags)
         .map_err(|problems| {

@@ -180,7 +180,9 @@ pub(super) async fn perform(
     };
     let gate = starts::gate(run, &engine.address(), starts, &recorder);
     let engine: Arc<dyn Engine> = engine;
-    tokio::spawn(sweep(Arc::clone(&engine), processes, Arc::clone(&recorder)));
+    if configured.gc != Some(false) {
+        tokio::spawn(sweep(Arc::clone(&engine), processes, Arc::clone(&recorder)));
+    }
     let wiring = Wiring {
         gate,
         engine,

@@ -89,18 +89,21 @@ impl Watchdog {
             .map(|mut stdout| stdout.read_exact(&mut ready));
         match (child.stdin.take(), detached) {
             (Some(pipe), Some(Ok(()))) => {
-                // A watchdog that does not read must not hold up the run.
-                let flags =
-                    fcntl_getfl(&pipe).map_err(|error| WatchdogError::Start(error.into()))?;
-                fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
-                    .map_err(|error| WatchdogError::Start(error.into()))?;
-                Ok(Self {
-                    pipe: Mutex::new(pipe),
-                    pid: child.id(),
-                })
+                Self::over(pipe, child.id()).map_err(WatchdogError::Start)
             }
             _ => Err(WatchdogError::Ended),
         }
+    }
+
+    /// A watchdog that reads from this pipe. One that does not read must not hold up the run, so a
+    /// record that the pipe has no room for is an error.
+    fn over(pipe: ChildStdin, pid: u32) -> std::io::Result<Self> {
+        let flags = fcntl_getfl(&pipe)?;
+        fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
+        Ok(Self {
+            pipe: Mutex::new(pipe),
+            pid,
+        })
     }
 
     /// Its pid.
@@ -221,5 +224,25 @@ mod tests {
             stand_guard(clean.as_bytes(), Vec::new()).expect("announced"),
             Ending::Clean
         );
+    }
+
+    #[test]
+    fn a_watchdog_that_does_not_read_holds_up_nothing() {
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let pipe = child.stdin.take().expect("piped");
+        let watchdog = Watchdog::over(pipe, child.id()).expect("a pipe");
+        let record = Record::Settle {
+            kind: ResourceKind::Container,
+            name: "a".repeat(63),
+        };
+        let refused = (0..100_000).find_map(|_| watchdog.pass_on(&record).err());
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        let refused = refused.expect("a pipe has an end");
+        assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock);
     }
 }

@@ -18,7 +18,7 @@ use crate::image::mirror::{Mirror, registry};
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 2] = ["concurrent_starts", "mirror"];
+const KEYS: [&str; 3] = ["concurrent_starts", "gc", "mirror"];
 
 /// Reads the nearest file, in `directory` or above it. Without one, nothing is set.
 pub(super) fn nearest(directory: &Path, problems: &mut Vec<Problem>) -> Settings {
@@ -70,6 +70,7 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settin
             "concurrent_starts" => {
                 settings.concurrent_starts = read_starts(source, value, problems);
             }
+            "gc" => settings.gc = read_switch(source, value, problems),
             "mirror" => settings.mirrors = read_mirrors(source, value, problems),
             name => {
                 let problem = Problem::error(format!("unknown key `{name}` of {FILE_NAME}"))
@@ -82,6 +83,21 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settin
         }
     }
     settings
+}
+
+/// A key that is on or off.
+fn read_switch(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<bool> {
+    let on = value.get_ref().as_bool();
+    if on.is_none() {
+        let found = value.get_ref().type_str();
+        let problem = Problem::error(format!("expected `true` or `false`, found {found}"));
+        problems.push(problem.at(&source.place(value.span())));
+    }
+    on
 }
 
 /// `concurrent_starts`: a number.

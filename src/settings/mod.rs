@@ -24,8 +24,11 @@ const MIRROR: &str = "ENVRUN_MIRROR";
 /// How many containers are started at once.
 const CONCURRENT_STARTS: &str = "ENVRUN_CONCURRENT_STARTS";
 
+/// Whether a run removes what dead runs have left.
+const GC: &str = "ENVRUN_GC";
+
 /// The variables that are read.
-const VARIABLES: [&str; 2] = [MIRROR, CONCURRENT_STARTS];
+const VARIABLES: [&str; 3] = [MIRROR, CONCURRENT_STARTS, GC];
 
 /// The prefix of all variables of envrun.
 const PREFIX: &str = "ENVRUN_";
@@ -37,6 +40,8 @@ pub struct Flags {
     pub mirrors: Vec<String>,
     /// `--concurrent-starts`.
     pub concurrent_starts: Option<String>,
+    /// `--no-gc`.
+    pub no_gc: bool,
 }
 
 /// The settings in force.
@@ -47,6 +52,8 @@ pub struct Settings {
     /// How many containers are started at once, over all runs on this machine; 0 means any number.
     /// `None`: as many as suit this machine.
     pub concurrent_starts: Option<usize>,
+    /// Whether a run removes what dead runs have left; `None` means that it does.
+    pub gc: Option<bool>,
 }
 
 /// Settings, and what the user should know of them.
@@ -91,6 +98,7 @@ pub fn load(
         });
         parsed.map_err(|problem| problems.push(problem)).ok()
     });
+    let gc = set(environment, GC).and_then(|text| switch(GC, text, &mut problems));
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -106,6 +114,7 @@ pub fn load(
                 .flatten()
                 .next()
                 .or(from_file.concurrent_starts),
+            gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
         },
         warnings: problems,
     })
@@ -117,6 +126,19 @@ fn set<'environment>(
     name: &str,
 ) -> Option<&'environment String> {
     environment.get(name).filter(|value| !value.is_empty())
+}
+
+/// A variable that is on or off.
+fn switch(name: &str, text: &str, problems: &mut Vec<Problem>) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => {
+            let problem = format!("variable `{name}` is neither on nor off: `{text}`");
+            problems.push(Problem::error(problem).help("`1` is on, `0` is off"));
+            None
+        }
+    }
 }
 
 /// The largest number of starts at once; beyond it a number is a mistake.

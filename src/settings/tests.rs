@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `mirror`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `mirror`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -115,10 +115,12 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
     let environment = BTreeMap::from([
         (MIRROR.to_owned(), "docker.io".to_owned()),
         (CONCURRENT_STARTS.to_owned(), "many".to_owned()),
+        (GC.to_owned(), "maybe".to_owned()),
     ]);
     let flags = Flags {
         mirrors: vec!["docker.io=m".to_owned()],
         concurrent_starts: Some("-1".to_owned()),
+        no_gc: false,
     };
     let problems = load(Path::new("/"), &environment, &flags).expect_err("both are wrong");
     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -129,6 +131,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
             "`--mirror` names no mirror: `docker.io=m`",
             "`--concurrent-starts` is no number of starts: `-1`",
             "variable `ENVRUN_CONCURRENT_STARTS` is no number of starts: `many`",
+            "variable `ENVRUN_GC` is neither on nor off: `maybe`",
         ]
     );
 }
@@ -175,4 +178,29 @@ fn a_misspelt_variable_is_noticed() {
     let loaded = load(Path::new("/"), &environment, &Flags::default()).expect("only warnings");
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings, ["variable `ENVRUN_MIRORR` has no effect"]);
+}
+
+/// Whether a run removes what dead runs have left, under the text of the file, the variable and the
+/// flag.
+fn gc(file: &str, variable: Option<&str>, no_gc: bool) -> Option<bool> {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    std::fs::write(directory.path().join(FILE_NAME), file).expect("written");
+    let variable = variable.map(|text| (GC.to_owned(), text.to_owned()));
+    let flags = Flags {
+        no_gc,
+        ..Flags::default()
+    };
+    let loaded = load(directory.path(), &variable.into_iter().collect(), &flags);
+    loaded.ok()?.settings.gc
+}
+
+#[test]
+fn garbage_collection_is_switched_by_the_last_word() {
+    assert_eq!(gc("", None, false), None);
+    assert_eq!(gc("gc = false", None, false), Some(false));
+    assert_eq!(gc("gc = false", Some("on"), false), Some(true));
+    assert_eq!(gc("gc = false", Some(""), false), Some(false));
+    assert_eq!(gc("gc = true", Some("0"), false), Some(false));
+    assert_eq!(gc("gc = true", Some("1"), true), Some(false));
+    assert_eq!(gc("gc = 'no'", None, false), None);
 }

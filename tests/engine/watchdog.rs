@@ -1,9 +1,10 @@
 //! Nobody has to survive for the engine to be clean: not envrun, not its process group, and with
 //! `gc` not even the watchdog.
 
+use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::project::held_suite;
 use crate::harness::run::watchdog_of;
@@ -154,6 +155,72 @@ fn the_watchdog_carries_none_of_the_variables_by_which_ci_systems_kill() {
     }
     project.open_gate();
     run.finish().assert_code(0);
+}
+
+/// The numbers of `/proc/PID/stat` from the state on.
+fn stat(process: Pid) -> Vec<String> {
+    let path = format!("/proc/{}/stat", process.as_raw_nonzero());
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, fields) = text.rsplit_once(") ").unwrap();
+    fields.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_watchdog_has_a_session_of_its_own_and_nothing_of_whoever_started_envrun() {
+    let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", "exec \"$@\" 7>inherited 9<&1", "bash"])
+        .arg(env!("CARGO_BIN_EXE_envrun"))
+        .args(["run", "--no-gc", "--out", "out"])
+        .current_dir(project.directory());
+    let mut run = Run::start(&project, command, "out");
+    let watchdog = run.watchdog();
+    run.until_suite_started("checks");
+    let number = watchdog.as_raw_nonzero().to_string();
+    let fields = stat(watchdog);
+    let (group, session, terminal) = (&fields[2], &fields[3], &fields[4]);
+    assert_eq!((group, session), (&number, &number));
+    assert_eq!(terminal, "0", "it has a terminal");
+    let open = std::fs::read_dir(format!("/proc/{number}/fd")).unwrap();
+    let open: Vec<(String, String)> = open
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let target = std::fs::read_link(entry.path()).unwrap();
+            (
+                entry.file_name().into_string().unwrap(),
+                target.display().to_string(),
+            )
+        })
+        .collect();
+    let is_own = |(number, target): &(String, String)| match number.as_str() {
+        "0" | "1" => target.starts_with("pipe:"),
+        "2" => target == "/dev/null",
+        _ => false,
+    };
+    assert!(open.iter().all(is_own), "{open:?}");
+    let directory = std::fs::read_link(format!("/proc/{number}/cwd")).unwrap();
+    assert_eq!(directory.to_str(), Some("/"));
+    project.open_gate();
+    run.finish().assert_code(0);
+}
+
+#[test]
+fn a_watchdog_that_is_stopped_disturbs_nothing() {
+    let project = held();
+    let mut run = project.start();
+    kill_process(run.watchdog(), Signal::STOP).unwrap();
+    project.open_gate();
+    let watchdog = run.watchdog();
+    run.finish().assert_code(0);
+    // It reads that the run is over as soon as it may.
+    kill_process(watchdog, Signal::CONT).unwrap();
+    let gone = || {
+        rustix::process::test_kill_process(watchdog)
+            .is_err()
+            .then_some(())
+    };
+    wait::until("the end of the watchdog", Duration::from_secs(10), gone);
 }
 
 #[test]
