@@ -81,6 +81,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "image",
                 "lease",
                 "name",
+                "outcome",
                 "plan",
                 "probe",
                 "report",

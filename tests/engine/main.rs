@@ -22,6 +22,7 @@ mod equality;
 mod exit_codes;
 mod gc;
 mod harness;
+mod holding;
 mod hooks;
 mod images;
 mod injection;
