@@ -79,6 +79,14 @@ impl OutputDirectory {
             source,
         };
         let folders = [path.join(LOGS), path.join(LOGS).join(BUILDS)];
+        // The directory may be one of a checkout, and what it holds somebody else's: what is written
+        // here must not come out elsewhere.
+        for own in [path.join(LOCK), folders[0].clone(), folders[1].clone()] {
+            if own.is_symlink() {
+                let message = format!("`{}` in it is a link", own.display());
+                return Err(unusable(std::io::Error::other(message)));
+            }
+        }
         fs::create_dir_all(&folders[1]).map_err(unusable)?;
         let lock = File::create(path.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
@@ -150,6 +158,33 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let parent = tempfile::tempdir().expect("temporary directory");
+        let elsewhere = parent.path().join("elsewhere");
+        fs::create_dir(&elsewhere).expect("created");
+        fs::write(elsewhere.join("precious.log"), "precious").expect("written");
+        for (number, name) in [".lock", "logs", "logs/builds"].into_iter().enumerate() {
+            let path = parent.path().join(number.to_string());
+            let link = path.join(name);
+            fs::create_dir_all(link.parent().expect("a parent")).expect("created");
+            let target = match name {
+                ".lock" => elsewhere.join("precious.log"),
+                _ => elsewhere.clone(),
+            };
+            std::os::unix::fs::symlink(target, &link).expect("linked");
+            let error = OutputDirectory::take(path.clone()).expect_err("a link");
+            assert!(error.to_string().contains("in it is a link"), "{error}");
+            // A run that is over before it has begun clears what an earlier one has left.
+            OutputDirectory::clear(Some(&path));
+            let precious = fs::read_to_string(elsewhere.join("precious.log"));
+            assert_eq!(precious.expect("there"), "precious");
+            let names = fs::read_dir(&elsewhere).expect("readable").count();
+            assert_eq!(names, 1);
+        }
+    }
 
     #[test]
     fn a_directory_serves_one_run_at_a_time_and_keeps_what_is_not_ours() {
