@@ -10,11 +10,13 @@
 mod expand;
 mod lines;
 mod prepare;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub use self::prepare::{Preparation, Prepared, UNCACHED, UnknownBase, prepare};
+pub use self::shared::shared;
 
 use self::expand::{expand, unquoted};
 use self::lines::{Instruction, Word, directives, instructions};
