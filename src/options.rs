@@ -125,6 +125,89 @@ pub struct Resources {
     pub ulimits: Vec<Ulimit>,
 }
 
+/// The most that a container of strangers' code may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory, swap included.
+    pub memory: u64,
+    /// Billionths of a processor.
+    pub nano_cpus: i64,
+    /// Processes and threads.
+    pub pids: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 2 << 30,
+            nano_cpus: 2_000_000_000,
+            pids: 512,
+        }
+    }
+}
+
+/// The option by which no process gets more rights than its parent has.
+const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
+
+/// The period of `cpu_quota` where nothing is said, in microseconds.
+const CPU_PERIOD: i64 = 100_000;
+
+/// The share of the processors that a container has unless it asks for another one.
+const CPU_SHARES: i64 = 1024;
+
+impl Limits {
+    /// Lowers what is above the limits, and sets what is not said. It is done to the options that go
+    /// to the engine, so that no spelling of a file and no container that a plan adds gets past it.
+    pub fn hold(&self, options: &mut ContainerOptions) {
+        self.hold_resources(&mut options.resources);
+        options.shm_size = options.shm_size.map(|size| size.min(self.memory));
+        let security = &mut options.security_opt;
+        security.retain(|option| !option.starts_with(NO_NEW_PRIVILEGES));
+        security.push(format!("{NO_NEW_PRIVILEGES}:true"));
+    }
+
+    fn hold_resources(&self, resources: &mut Resources) {
+        let memory = match resources.memory {
+            0 => self.memory,
+            asked => asked.min(self.memory),
+        };
+        resources.memory = memory;
+        resources.memory_reservation = resources.memory_reservation.min(memory);
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        resources.memory_swap = match resources.memory_swap {
+            0 => signed(memory),
+            asked if asked > 0 => asked.min(signed(self.memory)),
+            _ => signed(self.memory),
+        };
+        if resources.nano_cpus != 0 || !self.allows_quota(resources) {
+            // The engine takes one of the two forms.
+            resources.cpu_quota = 0;
+            resources.cpu_period = 0;
+            resources.nano_cpus = match resources.nano_cpus {
+                asked if asked > 0 => asked.min(self.nano_cpus),
+                _ => self.nano_cpus,
+            };
+        }
+        resources.cpu_shares = resources.cpu_shares.min(CPU_SHARES);
+        resources.pids_limit = Some(match resources.pids_limit {
+            Some(asked) if asked > 0 => asked.min(self.pids),
+            _ => self.pids,
+        });
+    }
+
+    /// Whether the older form of a limit of processors is there and within the limit.
+    fn allows_quota(&self, resources: &Resources) -> bool {
+        let period = match resources.cpu_period {
+            0 => CPU_PERIOD,
+            period => period,
+        };
+        let asked = i128::from(resources.cpu_quota) * 1_000_000_000;
+        resources.cpu_quota > 0
+            && period > 0
+            && asked <= i128::from(self.nano_cpus) * i128::from(period)
+    }
+}
+
 /// `blkio_config:`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Blkio {

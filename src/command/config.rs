@@ -31,7 +31,11 @@ enum Format {
 }
 
 pub(super) fn config(arguments: &Arguments) -> ExitCode {
-    let resolved = match config::resolve(&arguments.files.request()) {
+    let (request, _settings) = match arguments.files.request(&arguments.files.flags()) {
+        Ok(asked) => asked,
+        Err(code) => return code,
+    };
+    let resolved = match config::resolve(&request) {
         Ok(resolved) => resolved,
         Err(problems) => {
             project::show(&problems);

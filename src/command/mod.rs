@@ -13,6 +13,7 @@ mod run;
 mod selected;
 mod signals;
 mod starts;
+mod untrusted;
 mod up;
 mod watchdog;
 mod whereabouts;

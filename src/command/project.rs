@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::untrusted::UntrustedArguments;
 use super::{complain, whereabouts};
 use crate::config::model::{Project, Role};
-use crate::config::{self, Problem, Problems, Request, Severity};
+use crate::config::untrusted::Untrusted;
+use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
 use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
@@ -16,7 +18,7 @@ use crate::name::ServiceName;
 use crate::plan::host::Host;
 use crate::plan::{Plan, Selection, within};
 use crate::run::gc::Found;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::{self, Flags, Loaded as Configured, Settings};
 
 /// Which project.
 #[derive(Debug, Args)]
@@ -43,12 +45,26 @@ pub(super) struct FileArguments {
     /// Take warnings about the files as errors
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    strangers: UntrustedArguments,
 }
 
 impl FileArguments {
-    /// What is asked of the configuration.
-    pub(super) fn request(&self) -> Request {
+    /// What is asked of the configuration, with the settings that hold for the directory that was
+    /// named. Everything that is wrong has been printed when this fails.
+    pub(super) fn request(&self, flags: &Flags) -> Result<(Request, Configured), ExitCode> {
+        let mut request = self.asked();
+        let directory = request.named_directory();
+        let configured = configure((&directory, &request), flags)?;
+        let is_untrusted = configured.settings.untrusted;
+        request.untrusted = self.strangers.untrusted(is_untrusted)?;
+        Ok((request, configured))
+    }
+
+    /// The same before anybody has said whose code it is.
+    fn asked(&self) -> Request {
         Request {
+            untrusted: None,
             directory: self.directory.clone(),
             files: self.files.clone(),
             profiles: self.profiles.clone(),
@@ -61,6 +77,31 @@ impl FileArguments {
             env_files: self.env_files.clone(),
             project_directory: self.project_directory.clone(),
         }
+    }
+
+    /// What the command line says about the settings, as far as it is about files.
+    pub(super) fn flags(&self) -> Flags {
+        Flags {
+            untrusted: self.strangers.untrusted,
+            ..Flags::default()
+        }
+    }
+
+    /// Loads the project, and the settings that hold for where it was found. A project that was found
+    /// elsewhere than where it was looked for may say there that it is that of strangers; then it is
+    /// loaded again, as such.
+    fn load(&self, flags: &Flags) -> Result<(Loaded, Configured), ExitCode> {
+        let (mut request, mut configured) = self.request(flags)?;
+        let mut loaded = load(&request)?;
+        let directory = loaded.project.directory.clone();
+        if request.untrusted.is_none() && directory != request.named_directory() {
+            configured = configure((&directory, &request), flags)?;
+            if configured.settings.untrusted {
+                request.untrusted = self.strangers.untrusted(true)?;
+                loaded = load(&request)?;
+            }
+        }
+        Ok((loaded, configured))
     }
 
     /// Hands on the warnings; with `--strict` they are errors, which have been printed when this
@@ -134,6 +175,18 @@ pub(super) struct ProjectArguments {
     no_gc: bool,
 }
 
+impl ProjectArguments {
+    /// What the command line says about the settings.
+    fn flags(&self) -> Flags {
+        Flags {
+            mirrors: self.mirrors.clone(),
+            concurrent_starts: self.concurrent_starts.clone(),
+            no_gc: self.no_gc,
+            ..self.files.flags()
+        }
+    }
+}
+
 /// A plan, and what else a run needs to know of its project.
 pub(super) struct Planned {
     /// The plan.
@@ -144,6 +197,21 @@ pub(super) struct Planned {
     pub(super) warnings: Problems,
 }
 
+/// Whether reports may be written to a directory. Strangers' code is the author of links in its
+/// project, and of what the reports say.
+pub(super) fn admit_output(arguments: &ProjectArguments, output: &Path) -> Result<(), Problems> {
+    let mut request = arguments.files.asked();
+    let flags = arguments.flags();
+    let configured = settings::load(&request.named_directory(), &request.environment, &flags);
+    // Where nobody can say whose code it is, it is strangers'.
+    if configured.is_ok_and(|configured| !configured.settings.untrusted) {
+        return Ok(());
+    }
+    request.untrusted = Some(Untrusted::default());
+    let admitted = config::untrusted::admit_output(&request, output);
+    admitted.map_err(|problem| Problems::from(vec![problem]))
+}
+
 /// Loads the project and makes the plan, and hands on the warnings. Everything that is wrong has
 /// been printed when this fails. The engine is asked only what it sees of our files.
 pub(super) async fn plan(
@@ -152,21 +220,7 @@ pub(super) async fn plan(
     identity: &Identity,
     engine: Option<&dyn Engine>,
 ) -> Result<Planned, ExitCode> {
-    let request = arguments.files.request();
-    let loaded = config::load(&request).map_err(|problems| {
-        show(&problems);
-        ExitCode::Usage
-    })?;
-    let flags = Flags {
-        mirrors: arguments.mirrors.clone(),
-        concurrent_starts: arguments.concurrent_starts.clone(),
-        no_gc: arguments.no_gc,
-    };
-    let configured = settings::load(&loaded.project.directory, &request.environment, &flags)
-        .map_err(|problems| {
-            show(&problems);
-            ExitCode::Usage
-        })?;
+    let (loaded, configured) = arguments.files.load(&arguments.flags())?;
     let mut warnings = loaded.warnings;
     warnings.extend(configured.warnings);
     let warnings = arguments.files.judge(warnings)?;
@@ -182,10 +236,16 @@ pub(super) async fn plan(
         Some(engine) => whereabouts::of(engine).await,
         None => Host::default(),
     };
-    let plan = Plan::on_host(&project, identity, &selection, &host).map_err(|error| {
+    let mut plan = Plan::on_host(&project, identity, &selection, &host).map_err(|error| {
         complain(&error.to_string());
         ExitCode::Usage
     })?;
+    // An engine that does not answer is told of by the run.
+    if let (Some(engine), Some(_)) = (engine, plan.limits)
+        && let Ok(processors) = engine.processors().await
+    {
+        plan = plan.with_processors(processors);
+    }
     // They are about where envrun runs, and not about the files that were judged.
     let here = plan.warnings.iter().map(Problem::warning);
     let warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
@@ -230,6 +290,24 @@ fn held_within(project: &Project, selection: &Selection, held: &Found) -> Result
         return Err(ExitCode::Environment);
     }
     Ok(())
+}
+
+/// The settings that hold for a directory.
+fn configure(
+    (directory, request): (&Path, &Request),
+    flags: &Flags,
+) -> Result<Configured, ExitCode> {
+    settings::load(directory, &request.environment, flags).map_err(|problems| {
+        show(&problems);
+        ExitCode::Usage
+    })
+}
+
+fn load(request: &Request) -> Result<Loaded, ExitCode> {
+    config::load(request).map_err(|problems| {
+        show(&problems);
+        ExitCode::Usage
+    })
 }
 
 /// Prints problems with their places, if there are any.

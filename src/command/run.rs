@@ -1,6 +1,6 @@
 //! `envrun run`: the main job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::lease::{Identity, Lease, Neighbours as _};
 use crate::name::RunId;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
-use crate::report::{OutputDirectory, Reporters, Style};
+use crate::report::{DEFAULT_DIRECTORY, OutputDirectory, Reporters, Style};
 use crate::run::dispatcher::{Hold, HoldWhen, Settings};
 use crate::run::gc;
 use crate::run::ledger::{IntentSink, Ledger};
@@ -100,6 +100,10 @@ pub(super) async fn perform(
     };
     let engine = DockerEngine::from_environment();
     let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
+    let asked = out
+        .as_deref()
+        .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
+    let admitted = project::admit_output(project, asked);
     let Planned {
         plan,
         settings: configured,
@@ -107,10 +111,17 @@ pub(super) async fn perform(
     } = match project::plan(project, part, &identity, known).await {
         Ok(planned) => planned,
         Err(code) => {
-            OutputDirectory::clear(out.as_deref());
+            // What is wrong has been said.
+            if admitted.is_ok() {
+                OutputDirectory::clear(out.as_deref());
+            }
             return code;
         }
     };
+    if let Err(problems) = admitted {
+        project::show(&problems);
+        return ExitCode::Usage;
+    }
     let directory = match OutputDirectory::open(out.as_deref(), run) {
         Ok(directory) => directory,
         Err(error) => {

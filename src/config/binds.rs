@@ -1,5 +1,8 @@
 //! What becomes of bind mounts: what is at their paths, which are copies, and of which their author
 //! should hear.
+//!
+//! Strangers' containers never write to this host: else they could change what others run there later,
+//! or what the run itself is yet to read.
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +48,12 @@ pub(super) fn resolve(context: &mut Context<'_>, one: &mut ReadService, default:
             // What applies to all mounts does not mean the engine's socket or the time zone.
             None => inherited && found.kind != PathKind::Special && !is_system,
         };
+        if context.confined && !read_only && !*copy && found.kind != PathKind::Special {
+            *copy = true;
+            let message = "strangers' code works on a copy of what it may write to";
+            let help = "what it writes does not come back; `:ro` mounts the path itself";
+            context.warn(&bind.place, message, Some(help));
+        }
         if *copy && found.kind == PathKind::Special {
             let message = format!("`{shown}` is neither a file nor a directory, so it has no copy");
             context.error_help(&bind.place, message, "leave out `bind: copy`");

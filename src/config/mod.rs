@@ -18,9 +18,11 @@ pub mod keys;
 pub mod model;
 mod print;
 mod read;
+mod setting;
 pub mod size;
 pub mod source;
 pub mod suggest;
+pub mod untrusted;
 mod variables;
 pub mod words;
 mod yaml;
@@ -30,13 +32,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 pub use self::diagnostic::{Problem, Problems, Severity};
 use self::format::{File, Loader, Scope};
 use self::model::{Project, Settings};
 use self::read::Context;
-use self::variables::{EnvFile, add_files};
-use self::yaml::{Node, Value, shorten};
+use self::setting::{Setting, find_files};
+use self::untrusted::{Confines, Untrusted};
+use self::yaml::{Mapping, Node, Value, shorten};
 
 /// What is to be loaded, and everything that it may depend on.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +61,19 @@ pub struct Request {
     pub env_files: Vec<PathBuf>,
     /// The directory that relative paths are under, instead of that of the first file.
     pub project_directory: Option<PathBuf>,
+    /// The files are those of somebody who may not run code on this host; `None` trusts them.
+    pub untrusted: Option<Untrusted>,
+}
+
+impl Request {
+    /// The directory that whoever calls has named as that of the project, absolute as far as that is
+    /// known. Neither a file nor `.env` can change it.
+    #[must_use]
+    pub fn named_directory(&self) -> PathBuf {
+        let asked = std::path::absolute(&self.directory);
+        let asked = asked.unwrap_or_else(|_| self.directory.clone());
+        untrusted::directory(self, &files::clean_path(&asked))
+    }
 }
 
 /// A project that was loaded.
@@ -94,7 +111,8 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
     let canonical = canonical(request, &mut problems);
     let project = canonical.map(|canonical| {
-        let project = type_project(&canonical, &mut problems);
+        let mut project = type_project(&canonical, &mut problems);
+        confine(&mut project, (request, &canonical), &mut problems);
         if project.services.is_empty() && !problems.has_errors() {
             problems.push(nothing_to_run(&canonical));
         }
@@ -121,7 +139,8 @@ pub fn resolve(request: &Request) -> Result<Resolved, Problems> {
     match canonical {
         Some(canonical) if !problems.has_errors() => {
             let mut of_a_run = Problems::default();
-            type_project(&canonical, &mut of_a_run);
+            let mut project = type_project(&canonical, &mut of_a_run);
+            confine(&mut project, (request, &canonical), &mut of_a_run);
             for problem in of_a_run.into_vec() {
                 problems.push_shared(Problem {
                     severity: Severity::Warning,
@@ -152,18 +171,26 @@ struct Canonical {
     json: serde_json::Value,
     /// The names of the files, as they are shown.
     shown: Vec<String>,
+    /// The files are those of strangers.
+    confined: bool,
 }
 
 /// Goes from the files to the canonical tree, and checks it.
 fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
     let asked = absolute_directory(&request.directory, problems)?;
+    let confines = confines(request, &asked).map_err(|problem| problems.push(problem));
     let mut order = 0;
-    let mut setting = Setting::new(request, asked.clone(), (&mut order, problems))?;
+    let mut setting = Setting::new(
+        request,
+        (asked.clone(), confines.ok()?),
+        (&mut order, problems),
+    )?;
     let files = find_files(request, &setting, problems)?;
     setting.move_to(request, &files, (&mut order, problems));
     let Setting {
         directory,
         mut variables,
+        confines,
         ..
     } = setting;
 
@@ -177,6 +204,7 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
     let scope = Scope {
         variables,
         directory,
+        confines,
     };
     let has_all = parsed.len() == files.len();
     let root = loader.layers(parsed, &scope, &[]);
@@ -198,18 +226,25 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
     let map = root.mapping_mut()?;
     format::normalise(map, &name, &scope.variables);
     let active = format::active_services(map, &active_profiles(request, &scope.variables));
-    format::resolve_files(
-        map,
-        &active,
-        format::env_files::Reading {
-            variables: &scope.variables,
-            shown_from: &asked,
-            order: &mut order,
-            problems,
-        },
-    );
+    let trusted = judged(map, &scope, problems);
+    // What is refused is not read either.
+    if trusted {
+        format::resolve_files(
+            map,
+            &active,
+            format::env_files::Reading {
+                variables: &scope.variables,
+                shown_from: &asked,
+                order: &mut order,
+                problems,
+            },
+        );
+    }
     format::consistency::check(map, &active, problems);
     format::cycles::check(map, &active, problems);
+    if !(trusted && labelled(map, &scope, problems)) {
+        return None;
+    }
     let json = print::print(map, &name, &active, problems);
     Some(Canonical {
         name,
@@ -219,7 +254,42 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
         active,
         json,
         shown,
+        confined: scope.confines.is_some(),
     })
+}
+
+/// Where the files of strangers may lead; `None` where they are trusted.
+fn confines(request: &Request, asked: &Path) -> Result<Option<Rc<Confines>>, Problem> {
+    let Some(untrusted) = &request.untrusted else {
+        return Ok(None);
+    };
+    let directory = untrusted::directory(request, asked);
+    Confines::new(request, untrusted, &directory).map(|confines| Some(Rc::new(confines)))
+}
+
+/// Whether the files may say what they say.
+fn judged(root: &Mapping, scope: &Scope, problems: &mut Problems) -> bool {
+    let confines = scope.confines.as_deref();
+    confines.is_none_or(|confines| untrusted::judge(root, (confines, &scope.directory), problems))
+}
+
+/// The same for labels that come out of files.
+fn labelled(root: &Mapping, scope: &Scope, problems: &mut Problems) -> bool {
+    let confines = scope.confines.as_deref();
+    confines.is_none_or(|confines| {
+        untrusted::judge_labels(root, (confines, &scope.directory), problems)
+    })
+}
+
+/// Confines the project of strangers, which has passed the judgement.
+fn confine(
+    project: &mut Project,
+    (request, canonical): (&Request, &Canonical),
+    problems: &mut Problems,
+) {
+    if let (Some(untrusted), Some(root)) = (&request.untrusted, canonical.root.mapping()) {
+        untrusted::apply(project, root, untrusted, problems);
+    }
 }
 
 /// Types what a run needs of a canonical tree.
@@ -231,11 +301,13 @@ fn type_project(canonical: &Canonical, problems: &mut Problems) -> Project {
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
         settings: Settings::default(),
+        limits: None,
     };
     let Some(root) = canonical.root.mapping() else {
         return project;
     };
     let mut context = Context::new(&canonical.variables, &canonical.directory);
+    context.confined = canonical.confined;
     std::mem::swap(&mut context.problems, problems);
     context.check_keys(root, &keys::TOP_LEVEL);
     let parts = check::Parts {
@@ -281,160 +353,6 @@ fn absolute_directory(directory: &Path, problems: &mut Problems) -> Option<PathB
         return None;
     }
     Some(absolute)
-}
-
-/// Where a project is, and the variables that its files may use.
-struct Setting {
-    /// The directory that was asked for.
-    asked: PathBuf,
-    /// The directory that relative paths are under.
-    directory: PathBuf,
-    variables: BTreeMap<String, String>,
-    /// The files with variables that somebody named.
-    env_files: Vec<PathBuf>,
-    /// Whether `.env` is looked for.
-    looks_for_env: bool,
-}
-
-impl Setting {
-    /// What is known before the files are found: they may be named by a variable of `.env`.
-    fn new(
-        request: &Request,
-        asked: PathBuf,
-        (order, problems): (&mut usize, &mut Problems),
-    ) -> Option<Self> {
-        let first = request.files.iter().find(|file| file.as_os_str() != "-");
-        let directory = match (&request.project_directory, first) {
-            (Some(directory), _) => {
-                let directory = asked.join(directory);
-                files::clean_path(&directory)
-            }
-            (None, Some(file)) => {
-                let file = files::clean_path(&asked.join(file));
-                file.parent().unwrap_or(&file).to_owned()
-            }
-            (None, None) => asked.clone(),
-        };
-        let mut env_files = request.env_files.clone();
-        if env_files.is_empty()
-            && let Some(list) = request.environment.get("COMPOSE_ENV_FILES")
-        {
-            let names = list.split(',').filter(|name| !name.is_empty());
-            env_files = names.map(PathBuf::from).collect();
-        }
-        let looks_for_env = match request.environment.get("COMPOSE_DISABLE_ENV_FILE") {
-            None => true,
-            Some(text) => match text.as_str() {
-                "1" | "t" | "T" | "true" | "TRUE" | "True" => false,
-                "0" | "f" | "F" | "false" | "FALSE" | "False" => true,
-                _ => {
-                    let shown = shorten(text);
-                    let message = format!(
-                        "`COMPOSE_DISABLE_ENV_FILE` must be `true` or `false`, found `{shown}`"
-                    );
-                    problems.push(Problem::error(message));
-                    return None;
-                }
-            },
-        };
-        let mut setting = Self {
-            asked,
-            directory,
-            variables: request.environment.clone(),
-            env_files,
-            looks_for_env,
-        };
-        let working = setting.asked.display().to_string();
-        setting.variables.entry("PWD".to_owned()).or_insert(working);
-        setting.add_variables((order, problems));
-        Some(setting)
-    }
-
-    fn add_variables(&mut self, (order, problems): (&mut usize, &mut Problems)) {
-        let mut files: Vec<EnvFile<'_>> = self
-            .env_files
-            .iter()
-            .map(|file| EnvFile {
-                path: files::clean_path(&self.asked.join(file)),
-                named: true,
-                place: None,
-            })
-            .collect();
-        if files.is_empty() && self.looks_for_env {
-            files.push(EnvFile {
-                path: self.directory.join(".env"),
-                named: false,
-                place: None,
-            });
-        }
-        add_files(&mut self.variables, &files, (&self.asked, order), problems);
-    }
-
-    /// The project's directory is that of its first file, unless another one was given. Its `.env`
-    /// counts too, below what is known already.
-    fn move_to(
-        &mut self,
-        request: &Request,
-        files: &[(PathBuf, String)],
-        (order, problems): (&mut usize, &mut Problems),
-    ) {
-        let first = files.iter().find(|(_, shown)| shown != "-");
-        let parent = first.and_then(|(path, _)| path.parent());
-        let Some(parent) = parent.filter(|_| request.project_directory.is_none()) else {
-            return;
-        };
-        if parent != self.directory {
-            self.directory = parent.to_owned();
-            if self.env_files.is_empty() {
-                self.add_variables((order, problems));
-            }
-        }
-    }
-}
-
-/// The files to read, absolute, each with the name it is shown under.
-fn find_files(
-    request: &Request,
-    setting: &Setting,
-    problems: &mut Problems,
-) -> Option<Vec<(PathBuf, String)>> {
-    let variables = &setting.variables;
-    let mut given = request.files.clone();
-    if given.is_empty()
-        && let Some(list) = variables
-            .get("COMPOSE_FILE")
-            .filter(|list| !list.is_empty())
-    {
-        let separator = variables
-            .get("COMPOSE_PATH_SEPARATOR")
-            .filter(|text| !text.is_empty());
-        let separator = separator.map_or(":", String::as_str);
-        given = list.split(separator).map(PathBuf::from).collect();
-    }
-    if !given.is_empty() {
-        let absolute = |path: PathBuf| {
-            let shown = path.display().to_string();
-            (files::clean_path(&setting.asked.join(path)), shown)
-        };
-        return Some(given.into_iter().map(absolute).collect());
-    }
-    match files::discover(&setting.directory) {
-        Ok(found) => {
-            found
-                .warnings
-                .into_iter()
-                .for_each(|warning| problems.push(warning));
-            let shown = |path: PathBuf| {
-                let shown = files::shown_name(&path, &setting.asked);
-                (path, shown)
-            };
-            Some(found.files.into_iter().map(shown).collect())
-        }
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
-    }
 }
 
 /// The name of the project, in Compose's order: given, `COMPOSE_PROJECT_NAME`, `name:`, the

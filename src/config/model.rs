@@ -18,7 +18,7 @@ pub use self::injected::{Hidden, InjectedContent, InjectedFile, InjectedKind};
 
 use crate::image::{Platform, PullPolicy};
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
-pub use crate::options::{ContainerOptions, EndpointOptions, Ipam, MountOptions, Protocol};
+pub use crate::options::{ContainerOptions, EndpointOptions, Ipam, Limits, MountOptions, Protocol};
 
 /// One project: the merged content of its Compose files.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub struct Project {
     pub volumes: BTreeMap<VolumeKey, Volume>,
     /// The top-level `x-envrun` section.
     pub settings: Settings,
+    /// Limits on every container, for strangers' code.
+    pub limits: Option<Limits>,
 }
 
 /// What a service is for; decided by the file, not by its name.

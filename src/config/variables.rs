@@ -13,6 +13,7 @@ use super::format::Scope;
 use super::format::cast::{self, Cast};
 use super::interpolate::{InterpolationErrorKind, interpolate};
 use super::source::Place;
+use super::untrusted::Confines;
 use super::yaml::{Node, Resolved, Scalar, Value, shorten};
 
 /// All values of a project together, once their variables are replaced, in bytes.
@@ -23,15 +24,23 @@ const MAX_TOTAL: usize = 32 << 20;
 pub(super) fn add_files(
     variables: &mut BTreeMap<String, String>,
     files: &[EnvFile<'_>],
-    (shown_from, order): (&Path, &mut usize),
+    (shown_from, order, confines): (&Path, &mut usize, Option<&Confines>),
     problems: &mut Problems,
 ) {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for file in files {
+        let shown = shown_name(&file.path, shown_from);
+        if let Some(Err(problem)) = confines.map(|confines| file.admit(confines, &shown)) {
+            problems.push(match file.place {
+                Some(place) => problem.label(place, "named here"),
+                None => problem,
+            });
+            continue;
+        }
         if !file.path.is_file() && !file.named {
             continue;
         }
-        let source = match read(&file.path, &shown_name(&file.path, shown_from), *order) {
+        let source = match read(&file.path, &shown, *order) {
             Ok(source) => source,
             Err(problem) => {
                 problems.push(match file.place {
@@ -49,7 +58,7 @@ pub(super) fn add_files(
         match dotenv::parse(source.text(), &lookup) {
             Ok(parsed) => {
                 for (name, range) in parsed.unset {
-                    problems.push_shared(unset(&name, &source.place(range)));
+                    problems.push_shared(unset(&name, &source.place(range), confines));
                 }
                 found.extend(parsed.variables);
             }
@@ -76,12 +85,33 @@ pub(super) struct EnvFile<'p> {
     pub(super) place: Option<&'p Place>,
 }
 
-fn unset(name: &str, place: &Place) -> Problem {
+impl EnvFile<'_> {
+    /// A file that no file names is named by whoever calls, or merely looked for.
+    fn admit(&self, confines: &Confines, shown: &str) -> Result<(), Problem> {
+        match self.place {
+            None if self.named => confines.admit_named(&self.path, shown),
+            _ => confines.admit(&self.path, shown),
+        }
+    }
+}
+
+fn unset(name: &str, place: &Place, confines: Option<&Confines>) -> Problem {
+    let help = match confines.filter(|confines| confines.hides(name)) {
+        Some(_) => hidden(name),
+        None => format!("set it, or write a default: `${{{name}:-…}}`"),
+    };
     Problem::warning(format!(
         "variable `{name}` is not set; it becomes an empty text"
     ))
     .at(place)
-    .help(format!("set it, or write a default: `${{{name}:-…}}`"))
+    .help(help)
+}
+
+/// Help for a variable that is there and not for strangers.
+fn hidden(name: &str) -> String {
+    format!(
+        "strangers' code does not see the environment; `--pass-env {name}` shows it this variable"
+    )
 }
 
 /// Replaces the variables in all values of one document's tree; keys are left alone. Where a number
@@ -101,6 +131,7 @@ impl Replacer {
     pub(super) fn replace(&mut self, tree: &mut Node, scope: &Scope, problems: &mut Problems) {
         let mut replacing = Replacing {
             variables: &scope.variables,
+            confines: scope.confines.as_deref(),
             left: &mut self.left,
             problems,
         };
@@ -111,6 +142,7 @@ impl Replacer {
 /// The state of one replacement.
 struct Replacing<'r> {
     variables: &'r BTreeMap<String, String>,
+    confines: Option<&'r Confines>,
     left: &'r mut usize,
     problems: &'r mut Problems,
 }
@@ -202,7 +234,8 @@ impl Replacing<'_> {
         match interpolate(&scalar.text, &lookup) {
             Ok(done) => {
                 for (name, range) in done.unset {
-                    self.problems.push_shared(unset(&name, &part(range)));
+                    let problem = unset(&name, &part(range), self.confines);
+                    self.problems.push_shared(problem);
                 }
                 match self.left.checked_sub(done.text.len()) {
                     Some(left) => *self.left = left,
@@ -221,6 +254,11 @@ impl Replacing<'_> {
             }
             Err(error) => {
                 let help = match &error.kind {
+                    InterpolationErrorKind::Required { variable, .. }
+                        if self.confines.is_some_and(|one| one.hides(variable)) =>
+                    {
+                        hidden(variable)
+                    }
                     InterpolationErrorKind::Required { variable, .. } => {
                         format!("set `{variable}` in the environment or in `.env`")
                     }

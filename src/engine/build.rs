@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Builder, Capabilities};
 use crate::image::Mirrors;
-use crate::options::Ulimit;
+use crate::options::{Limits, Ulimit};
 
 /// First API version with which the limits of a build reach BuildKit (Docker 23).
 const BUILDKIT_LIMITS: (u16, u16) = (1, 42);
@@ -131,6 +131,9 @@ pub struct BuildOptions {
     pub extra_hosts: Vec<String>,
     /// Limits of the build's processes.
     pub ulimits: Vec<Ulimit>,
+    /// Limits on the build as a whole, for strangers' code. Only the classic builder has any, of
+    /// memory and processors.
+    pub limits: Option<Limits>,
 }
 
 impl BuildSpec {

@@ -65,6 +65,8 @@ pub const PROJECT_LABEL: &str = "dev.envrun.project";
 pub trait Engine: Send + Sync + 'static {
     /// Asks the engine who it is and what it can do.
     async fn describe(&self) -> Result<Capabilities, EngineError>;
+    /// How many processors it has: it refuses limits above that.
+    async fn processors(&self) -> Result<u32, EngineError>;
     /// How far away the engine is, as far as its address says.
     fn distance(&self) -> Distance;
     /// What is mounted into a running container. `None` when the engine knows no such container. An id

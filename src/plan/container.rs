@@ -176,7 +176,7 @@ pub fn specification(
             .collect(),
         exposed: service.expose.clone(),
         healthcheck,
-        options: service.options.clone(),
+        options: plan.held(service.options.clone()),
     }
 }
 

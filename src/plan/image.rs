@@ -102,6 +102,14 @@ impl PlannedImage {
         }
     }
 
+    /// The same, to be changed.
+    pub(super) fn build_mut(&mut self) -> Option<&mut BuildSpec> {
+        match self {
+            Self::Build(build) | Self::PullOrBuild(_, build) => Some(build),
+            Self::Reference(_) => None,
+        }
+    }
+
     /// Sets where images come from instead of their registries.
     pub(super) fn set_mirrors(&mut self, mirrors: &Mirrors) {
         let (pull, build) = match self {

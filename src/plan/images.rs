@@ -18,6 +18,7 @@ use crate::engine::{
 };
 use crate::image::{Mirrors, PullPolicy};
 use crate::name::{RunId, ServiceName};
+use crate::options::Limits;
 
 /// The Dockerfile that makes an image of a directory.
 const TAKE_IN: &str = "FROM scratch\nCOPY . /\n";
@@ -182,7 +183,7 @@ impl<'project> Images<'project> {
             secrets: secrets.map(|(id, one)| (id.clone(), secret(one))).collect(),
             ssh: build.ssh.clone(),
             mirrors: Mirrors::default(),
-            options: options(&build.options),
+            options: options(&build.options, self.project.limits),
         })
     }
 
@@ -243,7 +244,7 @@ impl<'project> Images<'project> {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             mirrors: Mirrors::default(),
-            options: BuildOptions::default(),
+            options: options(&model::BuildOptions::default(), self.project.limits),
         };
         self.add_build(spec, PlannedImage::Build)
     }
@@ -257,11 +258,13 @@ fn provides(service: &Service, image: Option<&str>) -> bool {
     names.any(|name| name == image)
 }
 
-fn options(options: &model::BuildOptions) -> BuildOptions {
+fn options(options: &model::BuildOptions, limits: Option<Limits>) -> BuildOptions {
+    let most = limits.map_or(u64::MAX, |limits| limits.memory);
     BuildOptions {
+        limits,
         cache_from: options.cache_from.clone(),
         network: options.network.clone(),
-        shm_size: options.shm_size,
+        shm_size: options.shm_size.map(|size| size.min(most)),
         platform: options.platform.clone(),
         pull: options.pull,
         no_cache: options.no_cache,

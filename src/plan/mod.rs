@@ -10,6 +10,7 @@ pub mod host;
 mod image;
 mod images;
 pub mod injection;
+mod limits;
 mod names;
 pub mod readiness;
 mod replicas;
@@ -39,7 +40,7 @@ use crate::image::Mirrors;
 use crate::image::reference::ReferenceError;
 use crate::lease::{Identity, Lease};
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
-use crate::options::{AddressPool, Cidr, Ipam};
+use crate::options::{AddressPool, Cidr, Ipam, Limits};
 
 /// Everything that a run is going to do.
 #[derive(Debug, Clone)]
@@ -67,6 +68,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Limit of the whole run, teardown excluded.
     pub timeout: Option<Duration>,
+    /// Limits on every container and build, for strangers' code.
+    pub limits: Option<Limits>,
     /// What the user should know before anything is done, one line each.
     pub warnings: Vec<String>,
 }
@@ -360,6 +363,7 @@ impl Plan {
             services: planned,
             steps: Vec::new(),
             timeout: project.settings.timeout,
+            limits: project.limits,
             warnings,
         };
         plan.steps = steps::steps(&plan);

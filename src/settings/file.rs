@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{FILE_NAME, Settings, parse_starts};
 use crate::config::diagnostic::Problem;
-use crate::config::source::Source;
+use crate::config::source::{Place, Source};
 use crate::config::suggest::did_you_mean;
 use crate::image::Mirrors;
 use crate::image::mirror::{Mirror, registry};
@@ -18,23 +18,31 @@ use crate::image::mirror::{Mirror, registry};
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 3] = ["concurrent_starts", "gc", "mirror"];
+const KEYS: [&str; 4] = ["concurrent_starts", "gc", "mirror", "untrusted"];
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) settings: Settings,
+    /// Where its keys are but for `untrusted`.
+    pub(super) others: Vec<Place>,
+}
 
 /// Reads the nearest file, in `directory` or above it. Without one, nothing is set.
-pub(super) fn nearest(directory: &Path, problems: &mut Vec<Problem>) -> Settings {
+pub(super) fn nearest(directory: &Path, problems: &mut Vec<Problem>) -> Read {
     let found: Option<PathBuf> = directory
         .ancestors()
         .map(|candidate| candidate.join(FILE_NAME))
         .find(|path| path.is_file());
     let Some(path) = found else {
-        return Settings::default();
+        return Read::default();
     };
     let shown = path.strip_prefix(directory).unwrap_or(&path).display();
     match read(&path) {
         Ok(text) => parse(&Source::new(shown.to_string(), text, 0), problems),
         Err(error) => {
             problems.push(Problem::error(format!("cannot read `{shown}`: {error}")));
-            Settings::default()
+            Read::default()
         }
     }
 }
@@ -51,8 +59,9 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 /// Reads the text of a file.
-pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settings {
+pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
     let mut settings = Settings::default();
+    let mut others = Vec::new();
     let table = match DeTable::parse(source.text()) {
         Ok(table) => table,
         Err(error) => {
@@ -62,16 +71,30 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settin
                 Some(span) => problem.at(&source.place(span)),
                 None => problem,
             });
-            return settings;
+            return Read::default();
         }
     };
     for (key, value) in table.get_ref() {
         match key.get_ref().as_ref() {
             "concurrent_starts" => {
+                others.push(source.place(key.span()));
                 settings.concurrent_starts = read_starts(source, value, problems);
             }
-            "gc" => settings.gc = read_switch(source, value, problems),
-            "mirror" => settings.mirrors = read_mirrors(source, value, problems),
+            "gc" => {
+                others.push(source.place(key.span()));
+                settings.gc = read_switch(source, value, problems);
+            }
+            "mirror" => {
+                others.push(source.place(key.span()));
+                settings.mirrors = read_mirrors(source, value, problems);
+            }
+            "untrusted" => match value.get_ref().as_bool() {
+                Some(untrusted) => settings.untrusted = untrusted,
+                None => problems.push(
+                    Problem::error("`untrusted` must be `true` or `false`")
+                        .at(&source.place(value.span())),
+                ),
+            },
             name => {
                 let problem = Problem::error(format!("unknown key `{name}` of {FILE_NAME}"))
                     .at(&source.place(key.span()));
@@ -82,7 +105,7 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settin
             }
         }
     }
-    settings
+    Read { settings, others }
 }
 
 /// A key that is on or off.

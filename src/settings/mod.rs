@@ -27,8 +27,11 @@ const CONCURRENT_STARTS: &str = "ENVRUN_CONCURRENT_STARTS";
 /// Whether a run removes what dead runs have left.
 const GC: &str = "ENVRUN_GC";
 
+/// Whether the project is that of strangers.
+const UNTRUSTED: &str = "ENVRUN_UNTRUSTED";
+
 /// The variables that are read.
-const VARIABLES: [&str; 3] = [MIRROR, CONCURRENT_STARTS, GC];
+const VARIABLES: [&str; 4] = [MIRROR, CONCURRENT_STARTS, GC, UNTRUSTED];
 
 /// The prefix of all variables of envrun.
 const PREFIX: &str = "ENVRUN_";
@@ -42,6 +45,8 @@ pub struct Flags {
     pub concurrent_starts: Option<String>,
     /// `--no-gc`.
     pub no_gc: bool,
+    /// `--untrusted`.
+    pub untrusted: bool,
 }
 
 /// The settings in force.
@@ -54,6 +59,9 @@ pub struct Settings {
     pub concurrent_starts: Option<usize>,
     /// Whether a run removes what dead runs have left; `None` means that it does.
     pub gc: Option<bool>,
+    /// The project is that of strangers. Each of the three can switch it on, and none can switch it
+    /// off for another.
+    pub untrusted: bool,
 }
 
 /// Settings, and what the user should know of them.
@@ -67,6 +75,10 @@ pub struct Loaded {
 
 /// Loads the settings that hold for a project in `directory`, an absolute path.
 ///
+/// The file may be the strangers' own. Where the caller says that they are strangers, it is not read
+/// at all, since even an error would show what a link in its place leads to; where only the file says
+/// so, nothing else in it counts.
+///
 /// # Errors
 /// Everything that is wrong with the file, the variables and the flags.
 pub fn load(
@@ -75,7 +87,24 @@ pub fn load(
     flags: &Flags,
 ) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
-    let from_file = file::nearest(directory, &mut problems);
+    let by_caller = flags.untrusted || untrusted(environment, &mut problems);
+    let file::Read {
+        settings: mut from_file,
+        others,
+    } = match by_caller {
+        true => file::Read::default(),
+        false => file::nearest(directory, &mut problems),
+    };
+    let untrusted = by_caller || from_file.untrusted;
+    if untrusted {
+        from_file = Settings::default();
+        problems.extend(others.iter().map(|place| {
+            let key = place.text();
+            let message = format!("`{key}` of {FILE_NAME} has no effect for strangers' code");
+            let help = "say it by a flag or a variable";
+            Problem::warning(message).at(place).help(help)
+        }));
+    }
     let pairs = environment
         .get(MIRROR)
         .map(|text| text.split(',').map(str::trim).map(str::to_owned))
@@ -115,6 +144,7 @@ pub fn load(
                 .next()
                 .or(from_file.concurrent_starts),
             gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
+            untrusted,
         },
         warnings: problems,
     })
@@ -151,6 +181,24 @@ fn parse_starts(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|number| *number <= MOST_STARTS)
         .ok_or_else(|| format!("a number up to {MOST_STARTS}; 0 means any number at once"))
+}
+
+/// What the variable says. A text that is neither yes nor no is an error: who misspells it means to
+/// be safe.
+fn untrusted(environment: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> bool {
+    let Some(text) = environment.get(UNTRUSTED) else {
+        return false;
+    };
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" | "0" | "false" => false,
+        "1" | "true" | "yes" | "on" => true,
+        _ => {
+            let message = format!("variable `{UNTRUSTED}` is neither yes nor no: `{text}`");
+            let help = "write `1`, or `0` for code that you trust";
+            problems.push(Problem::error(message).help(help));
+            true
+        }
+    }
 }
 
 /// Mirrors from texts without a place of their own.

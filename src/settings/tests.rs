@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `mirror`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `mirror`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -121,6 +121,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
         mirrors: vec!["docker.io=m".to_owned()],
         concurrent_starts: Some("-1".to_owned()),
         no_gc: false,
+        untrusted: false,
     };
     let problems = load(Path::new("/"), &environment, &flags).expect_err("both are wrong");
     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -203,4 +204,87 @@ fn garbage_collection_is_switched_by_the_last_word() {
     assert_eq!(gc("gc = true", Some("0"), false), Some(false));
     assert_eq!(gc("gc = true", Some("1"), true), Some(false));
     assert_eq!(gc("gc = 'no'", None, false), None);
+}
+
+/// Whether a project is that of strangers by a file in it, a variable and the flag, or what is wrong.
+fn untrusted(text: Option<&str>, variable: Option<&str>, flag: bool) -> Result<Loaded, String> {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    if let Some(text) = text {
+        fs::write(directory.path().join(FILE_NAME), text).expect("written");
+    }
+    let environment = variable
+        .map(|value| (UNTRUSTED.to_owned(), value.to_owned()))
+        .into_iter()
+        .collect();
+    let flags = Flags {
+        untrusted: flag,
+        ..Flags::default()
+    };
+    load(directory.path(), &environment, &flags).map_err(|problems| problems.render(false, 100))
+}
+
+#[test]
+fn each_can_call_strangers_what_they_are_and_none_can_take_it_back() {
+    for text in [
+        None,
+        Some(""),
+        Some("untrusted = false"),
+        Some("untrusted = true"),
+    ] {
+        for variable in [
+            None,
+            Some(""),
+            Some("0"),
+            Some("FALSE"),
+            Some("1"),
+            Some("true"),
+            Some("on"),
+        ] {
+            for flag in [false, true] {
+                let says_so = flag
+                    || text == Some("untrusted = true")
+                    || matches!(variable, Some("1" | "true" | "on"));
+                let loaded = untrusted(text, variable, flag).expect("loads");
+                assert_eq!(
+                    loaded.settings.untrusted, says_so,
+                    "{text:?} {variable:?} {flag}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn who_misspells_the_variable_is_told() {
+    for variable in ["2", "ja", "no", "off", "nope"] {
+        let error = untrusted(None, Some(variable), false).expect_err("neither yes nor no");
+        assert!(error.contains("ENVRUN_UNTRUSTED"), "{error}");
+        assert!(error.contains(variable), "{error}");
+    }
+    assert!(untrusted(Some("untrusted = 'yes'"), None, false).is_err());
+}
+
+#[test]
+fn nothing_else_of_a_strangers_file_counts() {
+    let mirror = "concurrent_starts = 0\n[mirror]\n\"docker.io\" = \"evil.example\"\n";
+    let loaded = untrusted(Some(&format!("untrusted = true\n{mirror}")), None, false);
+    let loaded = loaded.expect("loads");
+    assert_eq!(loaded.settings.mirrors, Mirrors::default());
+    assert_eq!(loaded.settings.concurrent_starts, None);
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "envrun.toml:2:1: `concurrent_starts` of envrun.toml has no effect for strangers' code",
+            "envrun.toml:3:2: `mirror` of envrun.toml has no effect for strangers' code",
+        ]
+    );
+    // Where the caller says so, the file is not even read.
+    for text in [mirror, "= [", "untrusted = false\nwrong = 1"] {
+        for (variable, flag) in [(Some("1"), false), (None, true)] {
+            let loaded = untrusted(Some(text), variable, flag).expect("loads");
+            assert_eq!(loaded.settings.mirrors, Mirrors::default());
+            assert!(loaded.warnings.is_empty());
+        }
+    }
 }

@@ -241,6 +241,10 @@ fn read_base(
     scope: &Scope,
 ) -> Option<Base> {
     let shown = shown_name(path, loader.shown_from);
+    if let Err(problem) = scope.admits(path, &shown) {
+        loader.problems.push(problem.label(place, "extended here"));
+        return None;
+    }
     if !path.exists() {
         let message = format!("cannot read `{shown}`: it does not exist");
         let problem = Problem::error(message).label(place, "extended here");
@@ -253,6 +257,7 @@ fn read_base(
     let scope = Scope {
         variables: scope.variables.clone(),
         directory: path.parent().unwrap_or(path).to_owned(),
+        confines: scope.confines.clone(),
     };
     let mut tree: Option<Node> = None;
     let mut all_marks = Vec::new();

@@ -19,7 +19,7 @@ const SECTIONS: [&str; 6] = [
 #[derive(Default)]
 struct Include {
     paths: Vec<(String, Place)>,
-    project_directory: Option<String>,
+    project_directory: Option<(String, Place)>,
     env_files: Vec<(String, Place)>,
 }
 
@@ -59,8 +59,7 @@ fn read(loader: &mut Loader<'_>, item: &Node) -> Option<Include> {
             include.env_files = texts(loader, map, "env_file");
             include.project_directory = texts(loader, map, "project_directory")
                 .pop()
-                .map(|(text, _)| text)
-                .filter(|text| !text.is_empty());
+                .filter(|(text, _)| !text.is_empty());
         }
         _ => include.paths.extend(
             item.as_text()
@@ -122,9 +121,22 @@ fn load(
         loader.problems.push(Problem::error(message).at(place));
         return None;
     }
+    // All of them are asked for before anything is said of one.
+    let files = include.paths.iter().chain(&include.project_directory);
+    let mut admitted = true;
+    for (text, place) in files {
+        let path = under(text);
+        if let Err(problem) = scope.admits(&path, &shown_name(&path, loader.shown_from)) {
+            loader.problems.push(problem.label(place, "included here"));
+            admitted = false;
+        }
+    }
+    if !admitted {
+        return None;
+    }
     let directory = match &include.project_directory {
         // A directory that does not exist is taken for a file, as the reference does it.
-        Some(directory) => {
+        Some((directory, _)) => {
             let directory = under(directory);
             match directory.parent() {
                 Some(parent) if !directory.is_dir() => parent.to_owned(),
@@ -136,6 +148,7 @@ fn load(
     let mut scope_inside = Scope {
         variables: scope.variables.clone(),
         directory,
+        confines: scope.confines.clone(),
     };
     read_variables(loader, &include, scope, &mut scope_inside);
     let mut files = Vec::new();
@@ -168,8 +181,9 @@ fn read_variables(loader: &mut Loader<'_>, include: &Include, scope: &Scope, ins
             place: None,
         });
     }
-    let shown = (loader.shown_from, &mut loader.order);
-    add_files(&mut inside.variables, &files, shown, loader.problems);
+    let confines = scope.confines.as_deref();
+    let reading = (loader.shown_from, &mut loader.order, confines);
+    add_files(&mut inside.variables, &files, reading, loader.problems);
 }
 
 /// Adds the sections of what is included. A name that is there already must mean the same.

@@ -35,10 +35,12 @@ use std::sync::Arc;
 use super::diagnostic::{Problem, Problems};
 use super::files;
 use super::source::Source;
+use super::untrusted::Confines;
 use super::variables::Replacer;
 use super::yaml::{self, Mapping, Node, Value};
 
 pub(super) use normalise::normalise;
+pub(super) use paths::is_windows_absolute;
 
 /// Files of one project together; more is a mistake, or a file that includes itself under many
 /// names.
@@ -53,6 +55,25 @@ pub(super) struct Scope {
     pub(super) variables: BTreeMap<String, String>,
     /// The directory that relative paths are under, absolute.
     pub(super) directory: PathBuf,
+    /// Where the files may lead, if they are those of strangers.
+    pub(super) confines: Option<Rc<Confines>>,
+}
+
+impl Scope {
+    /// What `~` stands for, if anybody knows.
+    fn home(&self) -> Option<&str> {
+        match &self.confines {
+            Some(confines) => Some(confines.home()),
+            None => self.variables.get("HOME").map(String::as_str),
+        }
+    }
+
+    /// Whether a file may be read: it may, unless it is outside of what strangers' files may name. It
+    /// is asked before anything else is said of the file.
+    fn admits(&self, path: &Path, shown: &str) -> Result<(), Problem> {
+        let confines = self.confines.as_deref();
+        confines.map_or(Ok(()), |confines| confines.admit(path, shown))
+    }
 }
 
 /// One file that was read.

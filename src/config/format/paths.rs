@@ -83,7 +83,7 @@ fn change_node(node: &mut Node, with: impl Fn(&str) -> String) {
 
 /// `~` is the home directory, as far as the environment knows one.
 fn expand_home(text: &str, scope: &Scope) -> String {
-    match (text.strip_prefix('~'), scope.variables.get("HOME")) {
+    match (text.strip_prefix('~'), scope.home()) {
         (Some(rest), Some(home)) if !home.is_empty() => {
             let rest = rest.trim_start_matches('/');
             text_of(&clean_path(&Path::new(home).join(rest)))
@@ -119,7 +119,7 @@ fn host_path(text: &str, scope: &Scope) -> String {
 }
 
 /// `C:\` and `\\server\share`, with either slash.
-fn is_windows_absolute(text: &str) -> bool {
+pub(in crate::config) fn is_windows_absolute(text: &str) -> bool {
     let is_slash = |byte: Option<&u8>| matches!(byte, Some(b'\\' | b'/'));
     let bytes = text.as_bytes();
     let is_drive = bytes.get(1) == Some(&b':');

@@ -23,6 +23,8 @@ pub(in crate::config) struct Context<'a> {
     pub(in crate::config) directory: &'a Path,
     /// The top-level `secrets`, which builds look into.
     pub(in crate::config) secrets: Option<&'a Mapping>,
+    /// The files are those of strangers, whose containers do not write to this host.
+    pub(in crate::config) confined: bool,
     ports_left: usize,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Context<'a> {
             variables,
             directory,
             secrets: None,
+            confined: false,
             ports_left: MAX_PORTS,
         }
     }

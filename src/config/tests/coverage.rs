@@ -49,13 +49,13 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 ];
 
 /// One key of the schema: the names on the way to it, and a value that it takes.
-struct Key {
-    path: Vec<String>,
+pub(super) struct Key {
+    pub(super) path: Vec<String>,
     value: Json,
 }
 
 impl Key {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.path.join(".")
     }
 
@@ -331,7 +331,7 @@ fn value_of(part: &'static Json, path: &str) -> Json {
 }
 
 /// Collects all keys below a part of the schema.
-fn walk(part: &'static Json, path: &[String], keys: &mut Vec<Key>) {
+pub(super) fn walk(part: &'static Json, path: &[String], keys: &mut Vec<Key>) {
     let part = resolve(part);
     for branch in part
         .get("oneOf")

@@ -12,6 +12,7 @@ mod options;
 mod problems;
 mod projects;
 mod sharing;
+mod untrusted;
 mod values;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,12 @@ impl Case {
 
     fn files(mut self, files: &[&str]) -> Self {
         self.request.files = files.iter().map(Into::into).collect();
+        self
+    }
+
+    /// As strangers' code, under limits that a file reaches easily.
+    fn untrusted(mut self) -> Self {
+        self.request.untrusted.get_or_insert_default();
         self
     }
 

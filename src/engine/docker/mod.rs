@@ -147,6 +147,18 @@ impl Engine for DockerEngine {
         })
     }
 
+    async fn processors(&self) -> Result<u32, EngineError> {
+        let attempt = "ask the engine for its processors".to_owned();
+        let info = self.docker.info().await;
+        let info = info.map_err(|error| translate(&attempt, error))?;
+        let count = info.ncpu.and_then(|count| u32::try_from(count).ok());
+        count.filter(|count| *count > 0).ok_or_else(|| EngineError {
+            attempt,
+            kind: FailureKind::Internal,
+            message: "it does not say how many it has".to_owned(),
+        })
+    }
+
     fn distance(&self) -> Distance {
         self.endpoint.distance()
     }

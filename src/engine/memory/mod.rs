@@ -217,6 +217,10 @@ impl Engine for MemoryEngine {
         .await
     }
 
+    async fn processors(&self) -> Result<u32, EngineError> {
+        self.call("processors", READ, |_state| Ok(2)).await
+    }
+
     fn distance(&self) -> Distance {
         Distance::Socket
     }

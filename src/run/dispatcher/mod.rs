@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use crate::engine::{
-    BuildSpec, Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
+    BuildSpec, Builder, Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts,
+    Subnet,
 };
 use crate::event::Event;
 use crate::image::PullPolicy;
@@ -313,6 +314,15 @@ impl Dispatcher {
             for key in spec.passed_over(&capabilities) {
                 let message = format!(
                     "`{key}` in the `build` of `{}` has no effect: this engine is too old to pass it on",
+                    spec.title
+                );
+                self.report(Event::Warning { message });
+            }
+        }
+        if self.plan.limits.is_some() && capabilities.builder == Builder::BuildKit {
+            for spec in &builds {
+                let message = format!(
+                    "the build of `{}` has no limits of memory, processors and processes: BuildKit takes none",
                     spec.title
                 );
                 self.report(Event::Warning { message });

@@ -13,6 +13,12 @@ use super::{Job, tar_of};
 use crate::engine::{BuildContext, DockerfileSource, EngineError, FailureKind};
 use crate::name::ImageId;
 
+/// Period in which the processors of a build are limited, in microseconds.
+const CPU_PERIOD: i32 = 100_000;
+
+/// The smallest quota that an engine takes, in microseconds.
+const CPU_QUOTA: i32 = 1000;
+
 pub(super) async fn build(docker: &Docker, job: &mut Job<'_>) -> Result<ImageId, EngineError> {
     let pairs = |map: &BTreeMap<String, String>| -> HashMap<String, String> {
         map.clone().into_iter().collect()
@@ -54,6 +60,16 @@ pub(super) async fn build(docker: &Docker, job: &mut Job<'_>) -> Result<ImageId,
     }
     if !hosts.is_empty() {
         query = query.extrahosts(&hosts);
+    }
+    if let Some(limits) = options.limits {
+        // The parameters are of 32 bits, and a limit must not come to none.
+        let memory = i32::try_from(limits.memory).unwrap_or(i32::MAX);
+        let quota = limits.nano_cpus / (1_000_000_000 / i64::from(CPU_PERIOD));
+        query = query
+            .memory(memory)
+            .memswap(memory)
+            .cpuperiod(CPU_PERIOD)
+            .cpuquota(i32::try_from(quota).unwrap_or(i32::MAX).max(CPU_QUOTA));
     }
     let body = context.map(|context| bollard::body_try_stream(tar_of(context)));
     let mut reports = docker.build_image(query.build(), None, body).boxed();
