@@ -39,4 +39,5 @@ mod side_by_side;
 mod signals;
 mod teardown;
 mod terminal;
+mod untrusted;
 mod watchdog;
