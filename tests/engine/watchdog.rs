@@ -82,6 +82,65 @@ fn sigkill_while_containers_are_created_leaves_nothing() {
     assert_reaped(run, &project);
 }
 
+/// From the death of envrun to the last moment at which anything of ten services was there, on an
+/// engine that has nothing else to do. The engine is only idle where the test runner sees to it.
+fn promised() -> Duration {
+    let is_alone = std::env::var_os("NEXTEST").is_some();
+    Duration::from_secs(if is_alone { 3 } else { 15 })
+}
+
+#[track_caller]
+fn ten_services_are_gone_in_time(moment: &str, at: impl Fn(&mut Run<'_>)) {
+    let services: String = (0..9)
+        .map(|number| {
+            format!(
+                "  server{number}:\n    image: {}\n    command: [sleep, infinity]\n    volumes: [\"data{number}:/data\"]\n    networks: [back, front]\n",
+                image::BASE
+            )
+        })
+        .collect();
+    let volumes: String = (0..9).map(|number| format!("  data{number}:\n")).collect();
+    let project = Project::new(&format!(
+        "services:\n{services}  checks:\n    {}\nnetworks: {{ back: {{}}, front: {{}} }}\nvolumes:\n{volumes}",
+        held_suite()
+    ));
+    let mut run = project.start();
+    let id = run.id();
+    at(&mut run);
+    let killed = std::time::Instant::now();
+    run.signal(Signal::KILL);
+    run.wait(Duration::from_secs(5));
+    let mut last_seen = Duration::ZERO;
+    // It looks on for what may still appear, so its end is later.
+    wait::until("the end of the watchdog", WATCHFUL_FOR, || {
+        let listed = killed.elapsed();
+        if !project.engine.of_run(&id).is_empty() {
+            last_seen = listed;
+        }
+        watchdog_of(&id).is_none().then_some(())
+    });
+    assert_eq!(project.engine.of_run(&id), []);
+    assert!(
+        last_seen < promised(),
+        "killed while {moment}: {last_seen:?}"
+    );
+    println!("killed while {moment}: something was there for {last_seen:?}");
+}
+
+#[test]
+fn alone_ten_services_that_run_are_gone_three_seconds_after_sigkill() {
+    ten_services_are_gone_in_time("everything runs", |run| run.until_suite_started("checks"));
+}
+
+#[test]
+fn alone_ten_services_that_are_created_are_gone_three_seconds_after_sigkill() {
+    ten_services_are_gone_in_time("containers are created and started", |run| {
+        run.event("the third start", |event| {
+            event.is("service_started", "server2")
+        });
+    });
+}
+
 /// Kills envrun while its first request of this kind is on the way, and lets the request arrive
 /// when envrun is dead and the watchdog has begun to look.
 #[track_caller]
