@@ -56,6 +56,15 @@ impl RunId {
         format!("envrun-{}-", self.short())
     }
 
+    /// Whether this is the name of something that belongs to the run. What the file does not name has an
+    /// underscore where the prefix has its last dash, so that no name of the file is the same.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        let prefix = self.prefix();
+        name.strip_prefix(prefix.trim_end_matches('-'))
+            .is_some_and(|rest| rest.starts_with(['-', '_']))
+    }
+
     /// The 128 bits, as the seed of everything that must differ between runs (subnets).
     #[must_use]
     pub const fn as_u128(&self) -> u128 {

@@ -78,9 +78,8 @@ impl Belonging {
         labels: BTreeMap<String, String>,
     ) -> Option<Self> {
         let run = RunId::parse(labels.get(RUN_LABEL)?).ok()?;
-        let prefix = run.prefix();
         let nameless = resource.kind == ResourceKind::Image && names.is_empty();
-        (nameless || names.iter().any(|name| name.starts_with(&prefix))).then_some(Self {
+        (nameless || names.iter().any(|name| run.names(name))).then_some(Self {
             resource,
             run,
             labels,
