@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::engine::{Exit, PullProgress};
 use crate::exit_code::Signal;
-use crate::name::{RunId, ServiceName};
+use crate::name::{NetworkKey, RunId, ServiceName};
 use crate::outcome::{Failure, SuiteResult, TeardownReport, milliseconds};
 
 /// Version of the event format; raised when a field changes its meaning or goes away.
@@ -117,6 +117,17 @@ pub enum Event {
         /// From the first attempt on.
         #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
         duration: Duration,
+    },
+    /// A network cannot be created before another run has ended.
+    NetworkWaits {
+        /// The network, by its key in the file.
+        network: NetworkKey,
+        /// The other run.
+        run: RunId,
+        /// The project of that run.
+        project: String,
+        /// What it has: ``subnet `10.9.0.0/24` ``.
+        holds: String,
     },
     /// A container could be started, and waits for those that other runs on this machine start.
     StartWaits {

@@ -31,6 +31,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "config::source",
                 "config::suggest",
                 "image",
+                "options",
             ],
         ),
         ("event", &["engine", "exit_code", "name", "outcome"]),

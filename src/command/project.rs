@@ -11,11 +11,12 @@ use super::{complain, whereabouts};
 use crate::config::model::{Project, Role};
 use crate::config::untrusted::Untrusted;
 use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
-use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL};
+use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL, Subnet};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
 use crate::name::ServiceName;
 use crate::plan::host::Host;
+use crate::plan::subnet;
 use crate::plan::{Plan, Selection, within};
 use crate::run::gc::Found;
 use crate::settings::{self, Flags, Loaded as Configured, Settings};
@@ -170,6 +171,9 @@ pub(super) struct ProjectArguments {
     /// [default: twice the number of processors, at least 4]
     #[arg(long, value_name = "NUMBER")]
     concurrent_starts: Option<String>,
+    /// Take the subnets of networks from this range [default: 10.232.0.0/14]
+    #[arg(long, value_name = "CIDR")]
+    subnet_pool: Option<String>,
     /// Leave alone what dead runs have left
     #[arg(long)]
     no_gc: bool,
@@ -181,6 +185,7 @@ impl ProjectArguments {
         Flags {
             mirrors: self.mirrors.clone(),
             concurrent_starts: self.concurrent_starts.clone(),
+            subnet_pool: self.subnet_pool.clone(),
             no_gc: self.no_gc,
             ..self.files.flags()
         }
@@ -191,6 +196,8 @@ impl ProjectArguments {
 pub(super) struct Planned {
     /// The plan.
     pub(super) plan: Plan,
+    /// The pool that subnets are taken from.
+    pub(super) subnet_pool: Subnet,
     /// The settings in force.
     pub(super) settings: Settings,
     /// What the user should know.
@@ -249,7 +256,13 @@ pub(super) async fn plan(
     // They are about where envrun runs, and not about the files that were judged.
     let here = plan.warnings.iter().map(Problem::warning);
     let warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
+    let subnet_pool = subnet::pool(configured.settings.subnet_pool);
+    subnet::has_room(&plan, subnet_pool).map_err(|error| {
+        complain(&error.to_string());
+        ExitCode::Usage
+    })?;
     Ok(Planned {
+        subnet_pool,
         plan: plan.mirrored(&configured.settings.mirrors),
         settings: configured.settings,
         warnings: Problems::from(warnings),

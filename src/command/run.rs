@@ -64,8 +64,9 @@ const LONGEST_HOLD: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Subnets tried for one network before the pool counts as exhausted. Each costs one refused call.
 const SUBNET_ATTEMPTS: u32 = 1000;
 
-/// The kernel's routing table; absent where the engine's host is not a Linux of ours.
-const ROUTES: &str = "/proc/net/route";
+/// How long a network waits for another run that has what only one network can have. As long as most
+/// runs take, and short enough for a job to fail by itself.
+const HOLDER_PATIENCE: Duration = Duration::from_secs(600);
 
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let hold = arguments
@@ -106,6 +107,7 @@ pub(super) async fn perform(
     let admitted = project::admit_output(project, asked);
     let Planned {
         plan,
+        subnet_pool,
         settings: configured,
         warnings,
     } = match project::plan(project, part, &identity, known).await {
@@ -145,10 +147,8 @@ pub(super) async fn perform(
         .concurrent_starts
         .unwrap_or_else(starts::default_limit);
     let mut settings = Settings {
-        subnet_pool: subnet::DEFAULT_POOL,
-        avoid_subnets: std::fs::read_to_string(ROUTES)
-            .map(|table| subnet::host_routes(&table))
-            .unwrap_or_default(),
+        subnet_pool,
+        avoid_subnets: subnet::host_routes(|name| std::fs::read_to_string(name).ok()),
         // A run alone has the whole limit.
         concurrent_starts: if starts == 0 { usize::MAX } else { starts },
         hold: hold.map(|(when, time)| Hold {
@@ -157,6 +157,7 @@ pub(super) async fn perform(
             keeper: None,
         }),
         subnet_attempts: SUBNET_ATTEMPTS,
+        holder_patience: HOLDER_PATIENCE,
     };
     let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;
     for directory in plan.directories_to_make() {

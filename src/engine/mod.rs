@@ -14,6 +14,7 @@ mod exec;
 mod interaction;
 pub mod memory;
 mod mount;
+mod network;
 mod pull;
 mod resource;
 
@@ -34,6 +35,7 @@ pub use self::build::{
 pub use self::exec::{ExecOutcome, ExecSpec};
 pub use self::interaction::{Interaction, LogsSpec, Session, TerminalSize};
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
+pub use self::network::{BRIDGE_OPTION, NamesOnNetwork, NetworkFacts, PARENT_OPTION, RunOf};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
 use crate::image::Reference;
@@ -181,6 +183,10 @@ pub trait Engine: Send + Sync + 'static {
     async fn list_all(&self) -> Result<Vec<Belonging>, EngineError>;
     /// The time by the engine's clock.
     async fn time(&self) -> Result<SystemTime, EngineError>;
+    /// All networks, whoever made them.
+    async fn networks(&self) -> Result<Vec<NetworkFacts>, EngineError>;
+    /// The names that containers of runs have on a network.
+    async fn names_on(&self, network: &NetworkId) -> Result<Vec<NamesOnNetwork>, EngineError>;
 }
 
 /// Who the engine is, and what it can do. Unsupported features become plan errors.
@@ -285,6 +291,12 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Whether all addresses of the other one are in this one.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.overlaps(other)
+    }
+
     /// Whether the two share an address.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
@@ -519,6 +531,9 @@ pub enum FailureKind {
     Unreachable,
     /// The subnet is taken: try the next.
     SubnetTaken,
+    /// Another network has something on the engine's host that only one can have: a bridge, an
+    /// interface.
+    HostTaken,
     /// The named thing does not exist.
     NotFound,
     /// Something else is going on with the resource (in use, removal in progress): try again.

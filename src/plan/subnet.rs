@@ -6,9 +6,10 @@
 //! overlap answer. Subnets that overlap a route of the host are passed over: they would cut the
 //! user off from a LAN or VPN.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::names::hash;
+use super::{Plan, PlannedNetwork};
 use crate::engine::Subnet;
 use crate::name::{NetworkKey, RunId};
 use crate::options::Cidr;
@@ -20,6 +21,84 @@ pub const DEFAULT_POOL: Subnet = Subnet {
     base: Ipv4Addr::new(10, 232, 0, 0),
     prefix: 14,
 };
+
+/// The pool in force: the one that was asked for, or envrun's own.
+#[must_use]
+pub fn pool(asked: Option<Cidr>) -> Subnet {
+    match asked.map(|pool| (pool.address, pool.prefix)) {
+        Some((IpAddr::V4(base), prefix)) => Subnet { base, prefix },
+        _ => DEFAULT_POOL,
+    }
+}
+
+/// A pool is too small for a plan, however free it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// One network does not fit.
+    #[error(
+        "the pool `{pool}` has no room for network `{network}`, which needs a /{prefix}\nhint: `--subnet-pool` names a larger one"
+    )]
+    Network {
+        /// The pool.
+        pool: Subnet,
+        /// The network.
+        network: NetworkKey,
+        /// What it needs.
+        prefix: u8,
+    },
+    /// All of them together do not fit.
+    #[error(
+        "the pool `{pool}` has {has} addresses, and the {networks} networks of the project need {needs}\nhint: `--subnet-pool` names a larger one"
+    )]
+    Together {
+        /// The pool.
+        pool: Subnet,
+        /// Its addresses.
+        has: u64,
+        /// Networks that need a subnet of it.
+        networks: usize,
+        /// The addresses that they need.
+        needs: u64,
+    },
+}
+
+/// Whether the networks of a plan find room in an empty pool.
+///
+/// # Errors
+/// They do not.
+pub fn has_room(plan: &Plan, pool: Subnet) -> Result<(), NoRoom> {
+    let size = |prefix: u8| 1_u64 << (32 - prefix.min(32));
+    let (mut networks, mut needs) = (0, 0);
+    for (network, planned) in &plan.networks {
+        let PlannedNetwork::Owned {
+            prefix: Some(prefix),
+            ..
+        } = *planned
+        else {
+            continue;
+        };
+        if prefix < pool.prefix {
+            let network = network.clone();
+            return Err(NoRoom::Network {
+                pool,
+                network,
+                prefix,
+            });
+        }
+        networks += 1;
+        needs += size(prefix);
+    }
+    let has = size(pool.prefix);
+    if needs > has {
+        return Err(NoRoom::Together {
+            pool,
+            has,
+            networks,
+            needs,
+        });
+    }
+    Ok(())
+}
 
 /// The smallest subnet ever given: 13 containers.
 const SMALLEST_PREFIX: u8 = 28;
@@ -114,11 +193,46 @@ fn hash_of(run: RunId, key: &NetworkKey) -> u32 {
     hash(run.chain(key.as_str().bytes()))
 }
 
-/// Subnets of the host's routing table in the form of Linux's `/proc/net/route`, the default route
-/// left out. Lines that cannot be read are passed over: the engine's overlap answer is the second
-/// line of defence.
+/// Subnets that the host has routes to, whichever of its tables they are in; the default route is
+/// left out. `read` gives the content of a file of the kernel.
+///
+/// `/proc/net/fib_trie` has all tables: those of policy routing too, into which VPNs such as WireGuard
+/// and Tailscale put theirs. Where it is missing, `/proc/net/route` has the main table. Lines that
+/// cannot be read are passed over: the engine's overlap answer is the second line of defence.
 #[must_use]
-pub fn host_routes(table: &str) -> Vec<Subnet> {
+pub fn host_routes(read: impl Fn(&str) -> Option<String>) -> Vec<Subnet> {
+    let mut routes = read("/proc/net/fib_trie").map_or_else(
+        || main_table(&read("/proc/net/route").unwrap_or_default()),
+        |tries| all_tables(&tries),
+    );
+    routes.sort();
+    routes.dedup();
+    routes
+}
+
+/// Routes in the form of `/proc/net/fib_trie`: a leaf is a line with an address (`|-- 10.8.0.0`), and a
+/// line for each route to it follows (`/24 link UNICAST`).
+fn all_tables(tries: &str) -> Vec<Subnet> {
+    let mut routes = Vec::new();
+    let mut base = None;
+    for line in tries.lines().map(str::trim_start) {
+        if let Some(leaf) = line.strip_prefix("|-- ") {
+            base = leaf.trim().parse::<Ipv4Addr>().ok();
+        } else if let Some(route) = line.strip_prefix('/') {
+            let prefix = route.split_ascii_whitespace().next();
+            let prefix = prefix.and_then(|prefix| prefix.parse().ok());
+            routes.extend(base.zip(prefix).and_then(|(base, prefix)| {
+                (1..=32)
+                    .contains(&prefix)
+                    .then_some(Subnet { base, prefix })
+            }));
+        }
+    }
+    routes
+}
+
+/// Routes in the form of `/proc/net/route`.
+fn main_table(table: &str) -> Vec<Subnet> {
     table
         .lines()
         .skip(1)
@@ -159,7 +273,8 @@ mod tests {
                      eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\n\
                      tun0\t0000E80A\t00000000\t0001\t0\t0\t0\t0000FFFF\n\
                      broken line\n";
-        let routes = host_routes(table);
+        let only_main = |name: &str| name.ends_with("/route").then(|| table.to_owned());
+        let routes = host_routes(only_main);
         assert_eq!(
             routes,
             [Subnet {
@@ -170,6 +285,40 @@ mod tests {
         let key = NetworkKey::new("default");
         let count = Candidates::new(RunId::from_u128(7), &key, 28, DEFAULT_POOL, &routes).count();
         assert_eq!(count, 3 * 4096);
+    }
+
+    #[test]
+    fn routes_of_all_tables_are_read() {
+        let tries = "Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.8.0.0/23 2 0 2
+        |-- 10.8.0.0
+           /24 link UNICAST
+           /16 universe UNICAST
+        |-- 10.8.1.7
+           /32 host LOCAL
+Id 51820:
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     |-- 100.100.0.0
+        /16 universe UNICAST
+     |-- nonsense
+        /24 link UNICAST
+        /99 link UNICAST
+";
+        let routes = host_routes(|name| name.ends_with("fib_trie").then(|| tries.to_owned()));
+        let shown: Vec<String> = routes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "10.8.0.0/16",
+                "10.8.0.0/24",
+                "10.8.1.7/32",
+                "100.100.0.0/16"
+            ]
+        );
     }
 
     proptest! {

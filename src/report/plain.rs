@@ -76,6 +76,15 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             pulls::bytes(*bytes),
             seconds(*duration)
         )],
+        Event::NetworkWaits {
+            network,
+            run,
+            project,
+            holds,
+        } => vec![format!(
+            "network {network}: waiting for run {run} of project `{}`, which holds {holds}",
+            sanitise(project)
+        )],
         Event::StartWaits { others } => {
             vec![format!(
                 "waiting for {}",

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::engine::{
     BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, ExecSpec,
-    Exit, ImageFacts, NetworkAddress, NetworkSpec, VolumeSpec,
+    Exit, ImageFacts, NetworkAddress, NetworkFacts, NetworkSpec, VolumeSpec,
 };
 use crate::event::Event;
 use crate::exit_code::Signal;
 use crate::junit;
-use crate::name::{ContainerId, NetworkId, ServiceName};
+use crate::name::{ContainerId, NetworkId, RunId, ServiceName};
 use crate::outcome::TeardownReport;
 use crate::plan::injection::ArchiveEntry;
 use crate::plan::readiness::Requirement;
@@ -35,6 +35,13 @@ pub enum Input {
         step: StepId,
         /// Its id.
         id: NetworkId,
+    },
+    /// The engine has told its networks, since one of the run could not be created.
+    NetworksListed {
+        /// The step.
+        step: StepId,
+        /// The networks.
+        networks: Vec<NetworkFacts>,
     },
     /// A container is there.
     ContainerCreated {
@@ -242,12 +249,16 @@ pub enum Work {
     BuildImage(Box<BuildSpec>),
     /// Create a network.
     CreateNetwork(NetworkSpec),
+    /// Ask for all networks of the engine.
+    ListNetworks,
     /// Find a network by name.
     FindNetwork(String),
     /// Create a volume.
     CreateVolume(VolumeSpec),
     /// Create a container.
     CreateContainer(Box<ContainerSpec>),
+    /// Create a container of this run on a network that others use too.
+    CreateAmongOthers(RunId, Box<ContainerSpec>),
     /// Put files into a container that has not started.
     Upload {
         /// The container.
@@ -263,6 +274,8 @@ pub enum Work {
         container: ContainerId,
         /// Its names there.
         endpoint: EndpointSpec,
+        /// This run, where others use the network too.
+        among_others: Option<RunId>,
     },
     /// Attach to the output of a container and start it.
     Start {
@@ -328,6 +341,8 @@ pub enum Timer {
     Lease,
     /// The limit of a suite, or the deadline of a job.
     Container(ServiceName),
+    /// The pause before it is looked again whether a network can be created.
+    Network(StepId),
     /// The pause before a container is started once more.
     Restart(ServiceName),
 }

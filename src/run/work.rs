@@ -14,9 +14,11 @@ use super::gate::{Permit, StartGate};
 use super::ledger::Intent;
 use super::obtaining;
 use super::shared::Shared;
-use crate::engine::{ContainerFacts, EngineError, FailureKind, ResourceKind};
+use crate::engine::{
+    ContainerFacts, EndpointSpec, EngineError, FailureKind, Networking, ResourceKind,
+};
 use crate::event::Event;
-use crate::name::{ContainerId, ServiceName};
+use crate::name::{ContainerId, NetworkId, RunId, ServiceName};
 use crate::plan::StepId;
 use crate::plan::injection::ArchiveEntry;
 
@@ -33,6 +35,15 @@ impl Executor {
                     }
                 };
                 self.spawn_droppable(obtaining.boxed());
+            }
+            Work::ListNetworks => {
+                let listing = async move {
+                    match shared.engine.networks().await {
+                        Ok(networks) => shared.send(Input::NetworksListed { step, networks }),
+                        Err(error) => shared.fail(step, error, None),
+                    }
+                };
+                self.spawn_droppable(listing.boxed());
             }
             Work::FindNetwork(name) => {
                 let finding = async move {
@@ -79,17 +90,32 @@ impl Executor {
                 });
                 self.spawn(creating.boxed());
             }
+            Work::CreateAmongOthers(run, spec) => {
+                let intent = self.intend(ResourceKind::Container, &spec.name);
+                let creating = create(shared, step, intent, move |shared| async move {
+                    let id = shared.engine.create_container(&spec).await?;
+                    if let Networking::Network(network, endpoint) = &spec.networking {
+                        alone_by_its_names(&shared, run, network, endpoint).await?;
+                    }
+                    Ok(Input::ContainerCreated { step, id })
+                });
+                self.spawn(creating.boxed());
+            }
             Work::Connect {
                 network,
                 container,
                 endpoint,
+                among_others,
             } => {
                 let connecting = async move {
                     let engine = &shared.engine;
-                    match engine
+                    let mut connected = engine
                         .connect_network(&network, &container, &endpoint)
-                        .await
-                    {
+                        .await;
+                    if let (Ok(()), Some(run)) = (&connected, among_others) {
+                        connected = alone_by_its_names(&shared, run, &network, &endpoint).await;
+                    }
+                    match connected {
                         Ok(()) => shared.send(Input::StepDone { step }),
                         Err(error) => shared.fail(step, error, None),
                     }
@@ -196,6 +222,37 @@ async fn create<F>(
             }
             shared.fail(step, error, None);
         }
+    }
+}
+
+/// Looks whether a container of another run has a name that a container of this run was given on a
+/// network. Whoever asks there for the name would get one or the other. It is looked after the name was
+/// given, so that of two runs at once at least one sees the other.
+async fn alone_by_its_names(
+    shared: &Shared,
+    run: RunId,
+    network: &NetworkId,
+    endpoint: &EndpointSpec,
+) -> Result<(), EngineError> {
+    let others = shared.engine.names_on(network).await?;
+    let mut others = others.iter().filter(|other| other.owner.run != run);
+    let both = others.find_map(|other| {
+        let name = other
+            .aliases
+            .iter()
+            .find(|name| endpoint.aliases.contains(name))?;
+        Some((other, name))
+    });
+    match both {
+        None => Ok(()),
+        Some((other, name)) => Err(EngineError {
+            attempt: format!("use the name `{name}` on the external network `{network}`"),
+            kind: FailureKind::Refused,
+            message: format!(
+                "container `{}` of {} has the name `{name}` on the external network already, and whoever asks for it would get either",
+                other.container, other.owner
+            ),
+        }),
     }
 }
 

@@ -7,18 +7,25 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{FILE_NAME, Settings, parse_starts};
+use super::{FILE_NAME, Settings, parse_starts, pool};
 use crate::config::diagnostic::Problem;
 use crate::config::source::{Place, Source};
 use crate::config::suggest::did_you_mean;
 use crate::image::Mirrors;
 use crate::image::mirror::{Mirror, registry};
+use crate::options::Cidr;
 
 /// Largest file that is read, in bytes.
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 4] = ["concurrent_starts", "gc", "mirror", "untrusted"];
+const KEYS: [&str; 5] = [
+    "concurrent_starts",
+    "gc",
+    "mirror",
+    "subnet_pool",
+    "untrusted",
+];
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -88,6 +95,10 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
                 others.push(source.place(key.span()));
                 settings.mirrors = read_mirrors(source, value, problems);
             }
+            "subnet_pool" => {
+                others.push(source.place(key.span()));
+                settings.subnet_pool = read_pool(source, value, problems);
+            }
             "untrusted" => match value.get_ref().as_bool() {
                 Some(untrusted) => settings.untrusted = untrusted,
                 None => problems.push(
@@ -141,6 +152,34 @@ fn read_starts(
     };
     problems.push(problem.at(&source.place(value.span())));
     None
+}
+
+/// `subnet_pool`: a range of addresses.
+fn read_pool(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Cidr> {
+    let place = source.place(value.span());
+    let Some(text) = value.get_ref().as_str() else {
+        let found = value.get_ref().type_str();
+        problems.push(Problem::error(format!("expected a text, found {found}")).at(&place));
+        return None;
+    };
+    match pool::parse(text) {
+        Ok(pool) => {
+            if let Some(help) = pool::warning(&pool) {
+                let message = format!("`{text}` has addresses of the internet");
+                problems.push(Problem::warning(message).at(&place).help(help));
+            }
+            Some(pool)
+        }
+        Err(help) => {
+            let problem = Problem::error(format!("`{text}` is no pool of subnets"));
+            problems.push(problem.at(&place).help(help));
+            None
+        }
+    }
 }
 
 /// `[mirror]`: registries, each with a mirror or a list of mirrors.

@@ -6,6 +6,7 @@
 //! one. It touches neither an engine nor the network.
 
 mod file;
+mod pool;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +15,7 @@ use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::suggest::nearest;
 use crate::image::Mirrors;
 use crate::image::mirror::parse_pair;
+use crate::options::Cidr;
 
 /// Name of the file.
 pub const FILE_NAME: &str = "envrun.toml";
@@ -27,11 +29,14 @@ const CONCURRENT_STARTS: &str = "ENVRUN_CONCURRENT_STARTS";
 /// Whether a run removes what dead runs have left.
 const GC: &str = "ENVRUN_GC";
 
+/// The pool that subnets are taken from.
+const SUBNET_POOL: &str = "ENVRUN_SUBNET_POOL";
+
 /// Whether the project is that of strangers.
 const UNTRUSTED: &str = "ENVRUN_UNTRUSTED";
 
 /// The variables that are read.
-const VARIABLES: [&str; 4] = [MIRROR, CONCURRENT_STARTS, GC, UNTRUSTED];
+const VARIABLES: [&str; 5] = [MIRROR, CONCURRENT_STARTS, GC, SUBNET_POOL, UNTRUSTED];
 
 /// The prefix of all variables of envrun.
 const PREFIX: &str = "ENVRUN_";
@@ -47,6 +52,8 @@ pub struct Flags {
     pub no_gc: bool,
     /// `--untrusted`.
     pub untrusted: bool,
+    /// `--subnet-pool`.
+    pub subnet_pool: Option<String>,
 }
 
 /// The settings in force.
@@ -62,6 +69,8 @@ pub struct Settings {
     /// The project is that of strangers. Each of the three can switch it on, and none can switch it
     /// off for another.
     pub untrusted: bool,
+    /// The pool that subnets of networks are taken from; `None`: envrun's own.
+    pub subnet_pool: Option<Cidr>,
 }
 
 /// Settings, and what the user should know of them.
@@ -128,6 +137,31 @@ pub fn load(
         parsed.map_err(|problem| problems.push(problem)).ok()
     });
     let gc = set(environment, GC).and_then(|text| switch(GC, text, &mut problems));
+    let pools = [
+        ("`--subnet-pool`", flags.subnet_pool.as_ref()),
+        (
+            "variable `ENVRUN_SUBNET_POOL`",
+            set(environment, SUBNET_POOL),
+        ),
+    ];
+    let pools = pools.map(|(origin, text)| {
+        let text = text?;
+        let problem = match pool::parse(text) {
+            Ok(pool) => match pool::warning(&pool) {
+                None => return Some(pool),
+                Some(help) => {
+                    let message = format!("{origin} has addresses of the internet: `{text}`");
+                    problems.push(Problem::warning(message).help(help));
+                    return Some(pool);
+                }
+            },
+            Err(help) => {
+                Problem::error(format!("{origin} is no pool of subnets: `{text}`")).help(help)
+            }
+        };
+        problems.push(problem);
+        None
+    });
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -143,6 +177,7 @@ pub fn load(
                 .flatten()
                 .next()
                 .or(from_file.concurrent_starts),
+            subnet_pool: pools.into_iter().flatten().next().or(from_file.subnet_pool),
             gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
             untrusted,
         },

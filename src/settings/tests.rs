@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `mirror`, `untrusted`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `mirror`, `subnet_pool`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -120,6 +120,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
     let flags = Flags {
         mirrors: vec!["docker.io=m".to_owned()],
         concurrent_starts: Some("-1".to_owned()),
+        subnet_pool: Some("10.0.0.1/8".to_owned()),
         no_gc: false,
         untrusted: false,
     };
@@ -133,6 +134,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
             "`--concurrent-starts` is no number of starts: `-1`",
             "variable `ENVRUN_CONCURRENT_STARTS` is no number of starts: `many`",
             "variable `ENVRUN_GC` is neither on nor off: `maybe`",
+            "`--subnet-pool` is no pool of subnets: `10.0.0.1/8`",
         ]
     );
 }
@@ -166,6 +168,61 @@ fn the_number_of_starts_comes_from_the_flag_then_the_variable_then_the_file() {
         problems("concurrent_starts = 4000\n"),
         [
             "envrun.toml:1:21: `4000` is no number of starts\n  a number up to 1000; 0 means any number at once"
+        ]
+    );
+}
+
+/// What is said about a pool, or the pool.
+fn pool_of(text: &str) -> String {
+    let flags = Flags {
+        subnet_pool: Some(text.to_owned()),
+        ..Flags::default()
+    };
+    let words = |problem: &Problem| problem.help.clone().unwrap_or_default();
+    match load(Path::new("/"), &BTreeMap::new(), &flags) {
+        Err(problems) => problems.iter().map(words).collect(),
+        Ok(loaded) => {
+            let pool = loaded.settings.subnet_pool.expect("a pool");
+            let warnings: String = loaded.warnings.iter().map(words).collect();
+            format!("{pool} {}", &warnings[..warnings.len().min(23)])
+        }
+    }
+}
+
+#[test]
+fn a_pool_is_a_range_that_networks_can_have() {
+    assert_eq!(pool_of("10.0.0.0/8"), "10.0.0.0/8 ");
+    assert_eq!(pool_of(" 192.168.4.0/24 "), "192.168.4.0/24 ");
+    assert_eq!(pool_of("100.100.0.0/16"), "100.100.0.0/16 ");
+    assert_eq!(
+        pool_of("172.32.0.0/16"),
+        "172.32.0.0/16 containers cannot reach"
+    );
+    assert_eq!(pool_of("10.1.2.3/16"), "the range begins at `10.1.0.0/16`");
+    assert_eq!(pool_of("0.0.0.0/0"), "the prefix is 8 at least");
+    assert_eq!(
+        pool_of("127.1.0.0/16"),
+        "`127.0.0.0/8` is for the loopback interface"
+    );
+    assert_eq!(pool_of("239.0.0.0/8"), "`224.0.0.0/4` is for multicast");
+    for text in [
+        "10",
+        "10.0.0.0",
+        "10.0.0.0/33",
+        "fd00::/64",
+        "ten/8",
+        "10.0.0.0/-1",
+    ] {
+        assert!(pool_of(text).starts_with("a range of IPv4"), "{text}");
+    }
+    assert_eq!(
+        problems("subnet_pool = 10\n"),
+        ["envrun.toml:1:15: expected a text, found integer"]
+    );
+    assert_eq!(
+        problems("subnet_pool = \"169.254.8.0/24\"\n"),
+        [
+            "envrun.toml:1:15: `169.254.8.0/24` is no pool of subnets\n  `169.254.0.0/16` is for link-local addresses"
         ]
     );
 }

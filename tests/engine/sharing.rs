@@ -126,7 +126,7 @@ services:
 }
 
 #[test]
-fn addresses_are_those_of_the_file_and_a_subnet_that_is_held_is_named() {
+fn addresses_are_those_of_the_file() {
     let random = uuid::Uuid::new_v4().as_bytes()[0];
     let compose = format!(
         "
@@ -151,13 +151,7 @@ networks:
         ),
     );
     let project = Project::new(&compose);
-    let mut run = project.start();
-    run.until_suite_started("checks");
-    let other = Project::new(&compose);
-    let refused = other.run();
-    refused.assert_code(4);
-    let held = format!("of project `{}` holds `10.230.{random}.0/24`", project.name);
-    assert!(refused.stderr.contains(&held), "{}", refused.stderr);
+    let run = project.start();
     project.open_gate();
     run.finish().assert_code(0);
 }

@@ -275,7 +275,7 @@ async fn an_exhausted_pool_is_an_engine_failure_that_says_so() {
     let finished = run(&engine, plan(SERVICES), &[]).await;
     assert_eq!(finished.outcome.exit_code().number(), 4);
     let failure = finished.outcome.failure.expect("a failure");
-    insta::assert_snapshot!(failure.message, @"no free subnet for network `default` in pool `10.232.0.0/14` after 100 attempts, last answer: Pool overlaps with other one on this address space");
+    insta::assert_snapshot!(failure.message, @"no free subnet for network `default` in pool `10.232.0.0/14`, last answer: Pool overlaps with other one on this address space");
 }
 
 /// A service in the network of another, on a subnet that the file fixes.
@@ -318,7 +318,7 @@ async fn a_subnet_of_the_file_that_is_taken_is_an_error_and_never_another_subnet
     let finished = run(&engine, plan(SHARED), &[]).await;
     assert_eq!(finished.outcome.exit_code().number(), 4);
     let failure = finished.outcome.failure.expect("a failure");
-    insta::assert_snapshot!(failure.message, @"the subnet that the file fixes for network `fixed` is not free: Pool overlaps with other one on this address space");
+    insta::assert_snapshot!(failure.message, @"what the file fixes for network `fixed` is not free: Pool overlaps with other one on this address space: network `taken` holds subnet `10.9.0.128/25`");
     let creates = engine.calls();
     let creates = creates.iter().filter(|verb| *verb == "create network");
     assert_eq!(creates.count(), 1);
@@ -332,6 +332,7 @@ fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
         concurrent_starts: 4,
         hold: None,
         subnet_attempts: 100,
+        holder_patience: Duration::from_secs(600),
     };
     let mut dispatcher = Dispatcher::new(plan(compose), settings, SystemTime::UNIX_EPOCH);
     let _ = dispatcher.handle(Duration::ZERO, Input::Begin);

@@ -14,6 +14,7 @@ mod holding;
 mod hooks;
 mod images;
 mod injection;
+mod networks;
 mod replicas;
 mod restarts;
 mod support;

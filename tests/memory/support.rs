@@ -170,6 +170,7 @@ pub(crate) fn settings() -> Settings {
         concurrent_starts: 4,
         hold: None,
         subnet_attempts: 100,
+        holder_patience: Duration::from_secs(600),
     }
 }
 

@@ -53,6 +53,9 @@ fn kind_of(status: u16, message: &str) -> FailureKind {
     {
         return FailureKind::SubnetTaken;
     }
+    if says("same bridge name") || says("already using parent interface") {
+        return FailureKind::HostTaken;
+    }
     if says("removal of container") && says("in progress")
         || says("active endpoints")
         || says("is in use")
@@ -121,6 +124,10 @@ mod tests {
             kind_of(409, "removal of container a is already in progress"),
             FailureKind::Busy
         );
+        let bridge = "cannot create network 1 (br0): conflicts with network 2 (br0): networks have same bridge name";
+        assert_eq!(kind_of(403, bridge), FailureKind::HostTaken);
+        let parent = "network dm-1 is already using parent interface eth0";
+        assert_eq!(kind_of(500, parent), FailureKind::HostTaken);
         assert_eq!(kind_of(400, "invalid reference"), FailureKind::Refused);
     }
 }

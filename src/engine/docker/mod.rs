@@ -34,8 +34,8 @@ use self::error::translate;
 use super::{
     Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
     Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
-    Interaction, LogsSpec, NetworkSpec, OutputChunk, PullSink, PullSpec, Removal, Resource,
-    ResourceKind, Session, TerminalSize, VolumeSpec,
+    Interaction, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec, OutputChunk, PullSink,
+    PullSpec, Removal, Resource, ResourceKind, Session, TerminalSize, VolumeSpec,
 };
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -331,6 +331,14 @@ impl Engine for DockerEngine {
             kind: FailureKind::Internal,
             message: format!("its answer `{time}` is no time"),
         })
+    }
+
+    async fn networks(&self) -> Result<Vec<NetworkFacts>, EngineError> {
+        networks::facts(&self.docker).await
+    }
+
+    async fn names_on(&self, network: &NetworkId) -> Result<Vec<NamesOnNetwork>, EngineError> {
+        networks::names_on(&self.docker, network).await
     }
 }
 

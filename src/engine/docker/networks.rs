@@ -8,18 +8,19 @@ use bollard::models::{
     NetworkDisconnectRequest, Volume, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    InspectNetworkOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    InspectContainerOptions, InspectNetworkOptions, ListContainersOptionsBuilder,
+    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 
 use super::create::{filled, settings};
 use super::error::{removal, translate};
 use super::parse_time;
 use crate::engine::{
-    Belonging, EndpointSpec, EngineError, FailureKind, NetworkSpec, PROJECT_LABEL, RUN_LABEL,
-    Removal, Resource, ResourceKind, VolumeSpec,
+    BRIDGE_OPTION, Belonging, EndpointSpec, EngineError, FailureKind, NamesOnNetwork, NetworkFacts,
+    NetworkSpec, PARENT_OPTION, PROJECT_LABEL, RUN_LABEL, Removal, Resource, ResourceKind, RunOf,
+    VolumeSpec,
 };
-use crate::name::{ContainerId, NetworkId};
+use crate::name::{ContainerId, NetworkId, RunId};
 use crate::options::Cidr;
 
 pub(super) async fn create(docker: &Docker, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
@@ -57,45 +58,90 @@ pub(super) async fn create(docker: &Docker, spec: &NetworkSpec) -> Result<Networ
         ..NetworkCreateRequest::default()
     };
     let attempt = format!("create network `{}`", spec.name);
-    let mut error = match docker.create_network(request).await {
-        Ok(created) => return Ok(NetworkId::new(created.id)),
-        Err(error) => translate(&attempt, error),
-    };
-    if error.kind == FailureKind::SubnetTaken && spec.subnet.is_none() {
-        let holders = holders(docker, &spec.ipam).await;
-        if !holders.is_empty() {
-            error.message = format!("{}: {}", error.message, holders.join(", "));
-        }
+    match docker.create_network(request).await {
+        Ok(created) => Ok(NetworkId::new(created.id)),
+        Err(error) => Err(translate(&attempt, error)),
     }
-    Err(error)
 }
 
-/// Who has addresses of the pools that the file fixes, in words. Best effort: it only explains an
-/// answer of the engine.
-async fn holders(docker: &Docker, wanted: &crate::options::Ipam) -> Vec<String> {
+/// The run that something with these labels belongs to.
+fn run_of(labels: &HashMap<String, String>) -> Option<RunOf> {
+    Some(RunOf {
+        run: RunId::parse(labels.get(RUN_LABEL)?).ok()?,
+        project: labels.get(PROJECT_LABEL).cloned().unwrap_or_default(),
+    })
+}
+
+pub(super) async fn facts(docker: &Docker) -> Result<Vec<NetworkFacts>, EngineError> {
     let options = ListNetworksOptionsBuilder::default().build();
     let listed = docker.list_networks(Some(options)).await;
-    let mut holders = Vec::new();
-    for network in listed.unwrap_or_default() {
-        let pools = network
-            .ipam
-            .and_then(|ipam| ipam.config)
-            .unwrap_or_default();
-        let taken = pools
-            .into_iter()
-            .filter_map(|pool| pool.subnet?.parse::<Cidr>().ok())
-            .find(|held| wanted.pools.iter().any(|pool| pool.subnet.overlaps(held)));
-        if let Some(taken) = taken {
-            let name = network.name.unwrap_or_default();
-            let labels = network.labels.unwrap_or_default();
-            let of = match (labels.get(PROJECT_LABEL), labels.get(RUN_LABEL)) {
-                (Some(project), Some(run)) => format!(" of run {run} of project `{project}`"),
-                _ => String::new(),
-            };
-            holders.push(format!("network `{name}`{of} holds `{taken}`"));
-        }
+    let listed = listed.map_err(|error| translate("list networks", error))?;
+    Ok(listed
+        .into_iter()
+        .map(|network| {
+            let pools = network.ipam.and_then(|ipam| ipam.config);
+            let pools = pools.unwrap_or_default().into_iter();
+            let options = network.options.unwrap_or_default();
+            NetworkFacts {
+                name: network.name.unwrap_or_default(),
+                owner: run_of(&network.labels.unwrap_or_default()),
+                subnets: pools
+                    .filter_map(|pool| pool.subnet?.parse::<Cidr>().ok())
+                    .collect(),
+                bridge: options.get(BRIDGE_OPTION).cloned(),
+                parent: options.get(PARENT_OPTION).cloned(),
+            }
+        })
+        .collect())
+}
+
+/// A listing of containers leaves out their names on a network, so each is inspected.
+pub(super) async fn names_on(
+    docker: &Docker,
+    network: &NetworkId,
+) -> Result<Vec<NamesOnNetwork>, EngineError> {
+    let attempt = format!("list the names on network `{network}`");
+    let filter = HashMap::from([
+        ("label".to_owned(), vec![RUN_LABEL.to_owned()]),
+        ("network".to_owned(), vec![network.to_string()]),
+    ]);
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&filter)
+        .build();
+    let listed = docker.list_containers(Some(options)).await;
+    let listed = listed.map_err(|error| translate(&attempt, error))?;
+    let mut names = Vec::new();
+    for container in listed {
+        let (Some(id), Some(owner)) = (container.id, container.labels.as_ref().and_then(run_of))
+        else {
+            continue;
+        };
+        let inspected = docker
+            .inspect_container(&id, None::<InspectContainerOptions>)
+            .await;
+        let inspected = match inspected.map_err(|error| translate(&attempt, error)) {
+            Ok(inspected) => inspected,
+            // It has gone in the meantime.
+            Err(error) if error.kind == FailureKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let endpoints = inspected.network_settings.and_then(|all| all.networks);
+        let endpoints = endpoints.unwrap_or_default().into_values();
+        let aliases = endpoints
+            .filter(|endpoint| endpoint.network_id.as_deref() == Some(network.as_str()))
+            .flat_map(|endpoint| endpoint.aliases.unwrap_or_default());
+        names.push(NamesOnNetwork {
+            container: inspected
+                .name
+                .unwrap_or(id)
+                .trim_start_matches('/')
+                .to_owned(),
+            owner,
+            aliases: aliases.collect(),
+        });
     }
-    holders
+    Ok(names)
 }
 
 /// Engines allow several networks of one name, and filter by a part of it.

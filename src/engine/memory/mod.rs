@@ -23,8 +23,9 @@ use self::state::State;
 use super::{
     Belonging, BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount,
     ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
-    ImageFacts, Interaction, LogsSpec, NetworkSpec, OutputChunk, OutputStream, PullProgress,
-    PullReport, PullSink, PullSpec, Removal, Resource, Session, TerminalSize, VolumeSpec,
+    ImageFacts, Interaction, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec, OutputChunk,
+    OutputStream, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, Session,
+    TerminalSize, VolumeSpec,
 };
 use crate::clock;
 use crate::image::Reference;
@@ -146,7 +147,17 @@ impl MemoryEngine {
 
     /// Marks a subnet as taken by somebody else.
     pub fn occupy(&self, subnet: super::Subnet) {
-        self.lock().occupied.push(subnet);
+        self.lock().occupied.push((subnet, None));
+    }
+
+    /// Marks a subnet as taken by another run, until it is vacated.
+    pub fn occupy_for(&self, subnet: super::Subnet, owner: super::RunOf) {
+        self.lock().occupied.push((subnet, Some(owner)));
+    }
+
+    /// Frees a subnet that somebody else has taken.
+    pub fn vacate(&self, subnet: super::Subnet) {
+        self.lock().occupied.retain(|(taken, _)| *taken != subnet);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -510,5 +521,15 @@ impl Engine for MemoryEngine {
 
     async fn time(&self) -> Result<SystemTime, EngineError> {
         self.call("time", READ, |state| Ok(state.time())).await
+    }
+
+    async fn networks(&self) -> Result<Vec<NetworkFacts>, EngineError> {
+        self.call("networks", READ, |state| Ok(state.network_facts()))
+            .await
+    }
+
+    async fn names_on(&self, _network: &NetworkId) -> Result<Vec<NamesOnNetwork>, EngineError> {
+        // Nobody else has containers in memory.
+        self.call("names on", READ, |_state| Ok(Vec::new())).await
     }
 }

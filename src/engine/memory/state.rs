@@ -17,7 +17,7 @@ use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EngineError, ExecOutcome, Exit,
     FailureKind, ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
-    OutputStream, PullSpec, REPLICA_LABEL, SERVICE_LABEL, Subnet,
+    OutputStream, PullSpec, REPLICA_LABEL, RunOf, SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
@@ -68,7 +68,8 @@ pub(super) struct State {
     names: BTreeMap<String, ImageId>,
     /// How often each image was pulled.
     pulls: BTreeMap<String, u32>,
-    pub(super) occupied: Vec<Subnet>,
+    /// What others have taken: another run, or somebody.
+    pub(super) occupied: Vec<(Subnet, Option<RunOf>)>,
     pub(super) written: BTreeMap<(String, String), Written>,
     pub(super) commands: Vec<String>,
     /// When each thing was created, by its id.
@@ -221,7 +222,7 @@ impl State {
                 .networks
                 .values()
                 .filter_map(|network| network.subnet)
-                .chain(self.occupied.iter().copied());
+                .chain(self.occupied.iter().map(|(subnet, _)| *subnet));
             if taken.into_iter().any(|other| other.overlaps(&subnet)) {
                 let message = "Pool overlaps with other one on this address space";
                 return Err(failure("create network", FailureKind::SubnetTaken, message));

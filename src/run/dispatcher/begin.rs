@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use super::{Dispatcher, Progress};
 use crate::config::model::Peer;
-use crate::engine::{EngineError, NetworkAddress};
+use crate::engine::NetworkAddress;
 use crate::event::Event;
-use crate::name::{ContainerId, NetworkKey, ServiceName};
-use crate::outcome::{Failure, FailureClass};
-use crate::plan::subnet::Candidates;
+use crate::name::{ContainerId, NetworkKey, RunId, ServiceName};
 use crate::plan::{
     Action, PlannedImage, PlannedNetwork, PlannedService, PlannedVolume, StepId, container,
     readiness,
@@ -41,7 +39,7 @@ impl Dispatcher {
                 }
                 PlannedImage::Build(spec) => Work::BuildImage(spec.clone()),
             },
-            Action::CreateNetwork(key) => return self.begin_network(now, id, &key.clone(), None),
+            Action::CreateNetwork(key) => return self.begin_network(now, id, &key.clone()),
             Action::CreateVolume(key) => match &self.plan.volumes[key] {
                 PlannedVolume::Owned(spec) => Work::CreateVolume(spec.clone()),
                 PlannedVolume::External(_) => return self.step_done(now, id),
@@ -59,7 +57,11 @@ impl Dispatcher {
                     containers: &containers,
                 };
                 let spec = container::specification(&self.plan, planned, image, &known);
-                Work::CreateContainer(Box::new(spec))
+                let first = planned.networks.first();
+                match first.and_then(|key| self.among_others(key)) {
+                    Some(run) => Work::CreateAmongOthers(run, Box::new(spec)),
+                    None => Work::CreateContainer(Box::new(spec)),
+                }
             }
             Action::CreateFiller(index) => {
                 let copy = &self.plan.copies[index.0];
@@ -90,6 +92,7 @@ impl Dispatcher {
                         network,
                         container,
                         endpoint,
+                        among_others: self.among_others(key),
                     },
                     _ => {
                         return self.bug(now, &format!("`{name}` or network `{key}` is not known"));
@@ -109,69 +112,6 @@ impl Dispatcher {
             Action::AwaitCompleted(_) | Action::AwaitSuite(_) => return,
         };
         self.effect(Effect::Perform(id, work));
-    }
-
-    /// Creates a network on the next subnet of its candidates.
-    pub(super) fn begin_network(
-        &mut self,
-        now: Duration,
-        id: StepId,
-        key: &NetworkKey,
-        refusal: Option<&EngineError>,
-    ) {
-        match self.plan.networks.get(key).cloned() {
-            Some(PlannedNetwork::External(name)) => {
-                self.effect(Effect::Perform(id, Work::FindNetwork(name)))
-            }
-            Some(PlannedNetwork::Owned { spec, prefix: None }) => {
-                self.effect(Effect::Perform(id, Work::CreateNetwork(spec)));
-            }
-            Some(PlannedNetwork::Owned {
-                mut spec,
-                prefix: Some(prefix),
-            }) => {
-                let settings = &self.settings;
-                let (candidates, chosen) = self.subnets.entry(key.clone()).or_insert_with(|| {
-                    let candidates = Candidates::new(
-                        self.plan.run,
-                        key,
-                        prefix,
-                        settings.subnet_pool,
-                        &settings.avoid_subnets,
-                    );
-                    (candidates, None)
-                });
-                *chosen = if candidates.tried() < settings.subnet_attempts {
-                    candidates.next()
-                } else {
-                    None
-                };
-                if chosen.is_none() {
-                    let last = refusal
-                        .map(|error| format!(", last answer: {}", error.message))
-                        .unwrap_or_default();
-                    let failure = Failure {
-                        class: FailureClass::Engine,
-                        kind: "AddressPoolExhausted",
-                        service: None,
-                        message: format!(
-                            "no free subnet for network `{key}` in pool `{}` after {} attempts{last}",
-                            settings.subnet_pool,
-                            candidates.tried(),
-                        ),
-                        log_tail: Vec::new(),
-                        hint: Some(
-                            "remove networks that are no longer used, or choose another pool"
-                                .to_owned(),
-                        ),
-                    };
-                    return self.abort(now, failure);
-                }
-                spec.subnet = *chosen;
-                self.effect(Effect::Perform(id, Work::CreateNetwork(spec)));
-            }
-            None => self.bug(now, &format!("network `{key}` is not planned")),
-        }
     }
 
     pub(super) fn begin_wait(&mut self, now: Duration, name: &ServiceName) {
@@ -214,6 +154,12 @@ impl Dispatcher {
             started,
             start,
         })));
+    }
+
+    /// This run, if a network is one that others use too.
+    fn among_others(&self, key: &NetworkKey) -> Option<RunId> {
+        let planned = self.plan.networks.get(key)?;
+        matches!(planned, PlannedNetwork::External(_)).then_some(self.plan.run)
     }
 
     /// The containers that are there.
@@ -268,7 +214,7 @@ impl Dispatcher {
 
     /// The address that the engine's host has on a network of the run.
     fn gateway(&self, key: &NetworkKey) -> Option<IpAddr> {
-        if let Some((_, Some(subnet))) = self.subnets.get(key) {
+        if let Some(subnet) = self.addresses.chosen(key) {
             return Some(subnet.gateway().into());
         }
         match self.plan.networks.get(key)? {

@@ -6,7 +6,7 @@ use super::{Dispatcher, Phase, verdict};
 use crate::event::Event;
 use crate::exit_code::Signal;
 use crate::outcome::{Failure, FailureClass};
-use crate::run::effect::{Effect, Timer};
+use crate::run::effect::{Effect, Timer, Work};
 
 impl Dispatcher {
     pub(super) fn timed_out(&mut self, now: Duration, timer: Timer) {
@@ -24,6 +24,7 @@ impl Dispatcher {
                 verdict::cut_off_suites(self, now);
                 self.abort(now, failure);
             }
+            Timer::Network(step) => self.effect(Effect::Perform(step, Work::ListNetworks)),
             Timer::Lease => self.renew_lease(),
             Timer::Restart(name) => self.restart(&name),
             Timer::Container(name) if self.is_resting(&name) => self.given_up(now, &name),

@@ -9,6 +9,7 @@ mod holding;
 mod hooks;
 mod interruptions;
 mod lives;
+mod networks;
 mod restarts;
 mod verdict;
 
@@ -25,10 +26,7 @@ use crate::lease::{self, Owner};
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
 use crate::plan::injection::CopyIndex;
-use crate::plan::subnet::Candidates;
-use crate::plan::{
-    Action, ImageIndex, Plan, PlannedImage, PlannedNetwork, StepId, readiness, support,
-};
+use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness, support};
 use crate::run::effect::{Effect, Input, Timer, Work};
 
 /// What the run is given besides the plan.
@@ -45,6 +43,8 @@ pub struct Settings {
     pub hold: Option<Hold>,
     /// How many subnets are tried before the pool counts as exhausted.
     pub subnet_attempts: u32,
+    /// How long a network waits for another run that has what only one can have.
+    pub holder_patience: Duration,
 }
 
 /// An environment that is left to a person.
@@ -128,7 +128,7 @@ pub struct Dispatcher {
     images: BTreeMap<ImageIndex, ImageFacts>,
     networks: BTreeMap<NetworkKey, NetworkId>,
     fillers: BTreeMap<CopyIndex, ContainerId>,
-    subnets: BTreeMap<NetworkKey, (Candidates, Option<Subnet>)>,
+    addresses: networks::Addresses,
     /// Images that are built because they could not be had by their name.
     pub(super) builds: BTreeSet<StepId>,
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
@@ -158,7 +158,7 @@ impl Dispatcher {
             images: BTreeMap::new(),
             networks: BTreeMap::new(),
             fillers: BTreeMap::new(),
-            subnets: BTreeMap::new(),
+            addresses: networks::Addresses::default(),
             builds: BTreeSet::new(),
             services,
             signals: 0,
@@ -203,6 +203,7 @@ impl Dispatcher {
             Input::EngineDescribed(capabilities) => self.engine_described(now, capabilities),
             Input::ImageObtained { step, facts } => self.image_obtained(now, step, facts),
             Input::NetworkCreated { step, id } => self.network_created(now, step, id),
+            Input::NetworksListed { step, networks } => self.networks_listed(now, step, &networks),
             Input::StepDone { step } => self.step_done(now, step),
             Input::ContainerCreated { step, id } => self.container_created(now, step, id),
             Input::Started { step, facts } => self.started(now, step, facts),
@@ -515,14 +516,12 @@ impl Dispatcher {
 
     fn failed(&mut self, now: Duration, step: StepId, error: &EngineError, log_tail: Vec<String>) {
         let action = self.plan.steps[step.0].action.clone();
-        if let (Action::CreateNetwork(key), FailureKind::SubnetTaken) = (&action, error.kind) {
-            return match self.plan.networks.get(key) {
-                Some(PlannedNetwork::Owned { prefix: None, .. }) => {
-                    let failure = verdict::subnet_held(key, error);
-                    self.abort(now, failure);
-                }
-                _ => self.begin_network(now, step, key, Some(error)),
-            };
+        let taken = matches!(
+            error.kind,
+            FailureKind::SubnetTaken | FailureKind::HostTaken
+        );
+        if let (Action::CreateNetwork(key), true) = (&action, taken) {
+            return self.network_refused(step, key, error);
         }
         if let (Action::ObtainImage(index), Some(build)) =
             (&action, self.build_instead(step, error))

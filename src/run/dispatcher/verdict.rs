@@ -8,7 +8,7 @@ use crate::event::{Event, SuiteRow, VerdictSummary};
 use crate::image::failure::{PullFailure, classify};
 use crate::image::{PullPolicy, Reference};
 use crate::junit::{self, SuiteProblem};
-use crate::name::{NetworkKey, ServiceName};
+use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
 use crate::plan::support::Missing;
 use crate::plan::{Action, Plan, PlannedImage, PlannedService, Pull};
@@ -329,25 +329,6 @@ pub(super) fn engine_lacks(has: (u16, u16), missing: &[Missing]) -> Failure {
         message: all.join("; "),
         log_tail: Vec::new(),
         hint: Some("update the engine, or take this out of the file".to_owned()),
-    }
-}
-
-/// Somebody else has addresses of the subnet that the file fixes. Another one would not be what the
-/// file says: its addresses may stand in the configuration of what is tested.
-pub(super) fn subnet_held(key: &NetworkKey, error: &EngineError) -> Failure {
-    Failure {
-        class: FailureClass::Engine,
-        kind: "SubnetTaken",
-        service: None,
-        message: format!(
-            "the subnet that the file fixes for network `{key}` is not free: {}",
-            error.message
-        ),
-        log_tail: Vec::new(),
-        hint: Some(
-            "wait until the other network is gone or remove it; without `ipam`, each run gets a free subnet"
-                .to_owned(),
-        ),
     }
 }
 

@@ -4,8 +4,12 @@ use std::time::SystemTime;
 
 use super::{Labels, State};
 use crate::engine::memory::failure;
-use crate::engine::{Belonging, EngineError, FailureKind, Removal, Resource, ResourceKind};
-use crate::name::{ContainerId, ImageId, NetworkId};
+use crate::engine::{
+    Belonging, EngineError, FailureKind, NetworkFacts, RUN_LABEL, Removal, Resource, ResourceKind,
+    RunOf, Subnet,
+};
+use crate::name::{ContainerId, ImageId, NetworkId, RunId};
+use crate::options::Cidr;
 
 impl State {
     pub(in super::super) fn remove(&mut self, resource: &Resource) -> Result<Removal, EngineError> {
@@ -104,6 +108,33 @@ impl State {
             })
         };
         self.listing().filter_map(belonging).collect()
+    }
+
+    pub(in super::super) fn network_facts(&self) -> Vec<NetworkFacts> {
+        let facts = |name: &str, owner: Option<RunOf>, subnet: Option<Subnet>| NetworkFacts {
+            name: name.to_owned(),
+            owner,
+            subnets: subnet
+                .map(|subnet| Cidr {
+                    address: subnet.base.into(),
+                    prefix: subnet.prefix,
+                })
+                .into_iter()
+                .collect(),
+            bridge: None,
+            parent: None,
+        };
+        let own = self.networks.values().map(|network| {
+            let run = network.labels.get(RUN_LABEL);
+            let owner = run.and_then(|run| RunId::parse(run).ok()).map(|run| RunOf {
+                run,
+                project: "test".to_owned(),
+            });
+            facts(&network.name, owner, network.subnet)
+        });
+        let others = self.occupied.iter();
+        let others = others.map(|(subnet, owner)| facts("taken", owner.clone(), Some(*subnet)));
+        own.chain(others).collect()
     }
 
     /// The engine began in 1970.
