@@ -403,7 +403,8 @@ impl Plan {
         let mut labels = self.labels.clone();
         labels.insert(LEASE_LABEL.to_owned(), lease.to_label());
         VolumeSpec {
-            name: resource_name(self.run, key),
+            // No service and no volume of the file is called like that.
+            name: format!("{}_{key}", self.run.prefix().trim_end_matches('-')),
             labels,
             driver: None,
             driver_opts: BTreeMap::new(),

@@ -104,10 +104,10 @@ container envrun-0123456789ab-migrate
 container envrun-0123456789ab-api
 network envrun-0123456789ab-back
 network envrun-0123456789ab-front
-volume envrun-0123456789ab--lease-held
 volume envrun-0123456789ab-data
 volume envrun-0123456789ab-db-volume-1
 volume envrun-0123456789ab-reports
+volume envrun-0123456789ab_lease-held
 ");
     assert_eq!(finished.outcome.exit_code(), ExitCode::Passed);
     assert_eq!(finished.outcome.teardown, None);
@@ -221,7 +221,7 @@ async fn a_long_run_is_never_taken_for_dead() {
             panic!("{found:?}");
         };
         assert!(left >= Duration::from_secs(19 * 60), "{left:?}");
-        let leases = |one: &&Belonging| one.resource.name.contains("-lease-");
+        let leases = |one: &&Belonging| one.resource.name.contains("_lease-");
         most = most.max(found[0].belongings.iter().filter(leases).count());
     }
     assert_eq!(most, 1, "a renewal takes the place of the one before");
@@ -273,7 +273,7 @@ async fn what_a_dead_run_has_left_is_swept_once_its_lease_is_over_whatever_call_
         let shared: Arc<dyn Engine> = Arc::new(engine.clone());
         let all = shared.list_all().await.expect("an answer");
         let held = all.iter().find(|one| {
-            one.resource.kind == ResourceKind::Volume && one.resource.name.ends_with("-lease-held")
+            one.resource.kind == ResourceKind::Volume && one.resource.name.ends_with("_lease-held")
         });
         let held = held.expect("a lease").resource.clone();
         shared.remove(&held).await.expect("removed");

@@ -159,7 +159,7 @@ pub(super) async fn list(
             .collect();
         let labels: BTreeMap<String, String> = image.labels.into_iter().collect();
         let run = RunId::parse(labels.get(RUN_LABEL)?).ok()?;
-        let own = names.iter().find(|name| name.starts_with(&run.prefix()));
+        let own = names.iter().find(|name| run.names(name));
         let resource = Resource {
             kind: ResourceKind::Image,
             name: own.unwrap_or(&image.id).clone(),

@@ -41,7 +41,7 @@ impl Dispatcher {
         match hold {
             Some(hold) => {
                 let lease = Lease::held(hold.keeper.clone(), hold.time);
-                let spec = self.plan.lease_volume("-lease-held", &lease);
+                let spec = self.plan.lease_volume("lease-held", &lease);
                 self.phase = Phase::Holding;
                 self.outcome.held = Some(hold.time);
                 let time = hold.time;
@@ -91,7 +91,7 @@ impl Dispatcher {
 
     /// The lease is to be renewed, and again after a while.
     pub(super) fn renew_lease(&mut self) {
-        let name = |number: u32| format!("-lease-{number}");
+        let name = |number: u32| format!("lease-{number}");
         self.renewals += 1;
         let lease = self.plan.lease.clone();
         let spec = self.plan.lease_volume(&name(self.renewals), &lease);
