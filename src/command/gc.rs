@@ -16,7 +16,7 @@ use crate::run::teardown::Limits;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Remove this run, by its id or the beginning of it; an environment that is held, too
-    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "older_than"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "older_than", "project"])]
     run: Option<String>,
     /// With `--run`: also if it is in another container or on another host, where nobody can see
     /// from here whether it is alive
@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// Remove environments that are held for a person, too
     #[arg(long)]
     all: bool,
+    /// Only runs of this project
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
     /// Leave alone what is younger: `90s`, `30m`, `24h`
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     older_than: Option<Duration>,
@@ -63,6 +66,11 @@ pub(super) async fn gc(arguments: Arguments) -> ExitCode {
             Err(code) => return code,
         },
     };
+    let is_wanted = |one: &Found| {
+        let wanted = arguments.project.as_ref();
+        wanted.is_none_or(|name| *name == one.project)
+    };
+    let found = found.into_iter().filter(is_wanted);
     let mut code = ExitCode::Passed;
     let mut doomed = Vec::new();
     for one in found {

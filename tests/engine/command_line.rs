@@ -47,6 +47,14 @@ fn help_of_gc() {
 }
 
 #[test]
+fn help_of_what_is_for_held_environments() {
+    for command in ["up", "down", "ps", "logs", "exec", "shell"] {
+        let name = format!("help_of_{command}");
+        insta::assert_snapshot!(name, shown(envrun(&[command, "--help"]), &[]));
+    }
+}
+
+#[test]
 fn an_unknown_argument() {
     insta::assert_snapshot!(shown(envrun(&["run", "--onyl", "unit"]), &[]));
 }
