@@ -1,7 +1,10 @@
 //! Any number of runs side by side, without knowing of each other.
 
-use crate::harness::project::held_suite;
-use crate::harness::{Engine, Project, Run, image};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::harness::project::{UNTIL_OPEN, held_suite};
+use crate::harness::{Engine, Project, Run, events, image, wait};
 
 /// Runs the scenario so many times at once.
 #[track_caller]
@@ -38,6 +41,95 @@ fn two_runs_of_the_pipeline_side_by_side_both_pass() {
 #[test]
 fn four_runs_of_the_pipeline_side_by_side_all_pass() {
     pipelines_side_by_side(4);
+}
+
+/// As many as the default pools of an engine have networks for, twice over.
+const SIXTY: usize = 60;
+
+/// No engine serves sixty runs as quickly as one. Alone on two cores they take less than half of this.
+const SIXTY_RUNS: Duration = Duration::from_secs(300);
+
+/// One of everything that could be the same for two runs.
+fn small() -> Project {
+    Project::new(&format!(
+        "
+services:
+  server:
+    image: {base}
+    container_name: server
+    command: [bash, -c, 'touch /data/ready && exec sleep infinity']
+    ports: ['18080:8080']
+    volumes: ['data:/data']
+    networks: {{ front: {{ aliases: [www] }}, back: {{}} }}
+    x-envrun: {{ ready: {{ healthcheck: true }} }}
+    healthcheck: {{ test: [CMD, test, -e, /data/ready] }}
+  checks:
+    image: {base}
+    command: [bash, -c, 'for name in server www; do [ $$(getent ahostsv4 $$name | grep -c STREAM) = 1 ] || exit 1; done; {UNTIL_OPEN}']
+    volumes: [./gate:/gate:ro]
+    depends_on: [server]
+    networks: [front]
+    x-envrun: {{ suite: {{}} }}
+networks: {{ front: {{}}, back: {{}} }}
+volumes: {{ data: {{ name: shared-by-all }} }}
+",
+        base = image::BASE
+    ))
+}
+
+/// What each of two runs has, and no other.
+fn own(engine: &Engine, run: &str) -> Vec<String> {
+    let text = |value: &serde_json::Value, pointer: &str| {
+        let found = value.pointer(pointer).and_then(serde_json::Value::as_str);
+        found
+            .unwrap_or_else(|| panic!("no {pointer} in {value}"))
+            .to_owned()
+    };
+    let mut own: Vec<String> = engine.of_run(run).into_iter().map(|one| one.name).collect();
+    for network in engine.inspect(run, "network") {
+        own.push(text(&network, "/IPAM/Config/0/Subnet"));
+    }
+    let server = engine.container(run, "server");
+    own.push(text(&server, "/NetworkSettings/Ports/8080~1tcp/0/HostPort"));
+    own
+}
+
+#[test]
+fn sixty_runs_at_once_all_pass_and_leave_nothing() {
+    let project = small();
+    let outs: Vec<String> = (0..SIXTY).map(|number| format!("out-{number}")).collect();
+    let mut runs: Vec<Run<'_>> = outs
+        .iter()
+        .map(|out| Run::start(&project, project.envrun(&["run", "--out", out]), out))
+        .collect();
+    // All of them are there at the same time.
+    for run in &runs {
+        wait::until("the suites of all runs", SIXTY_RUNS, || {
+            let events = events::read(&run.out);
+            events
+                .iter()
+                .any(|event| event.is("suite_started", "checks"))
+                .then_some(())
+        });
+    }
+    let engine = Engine::connect();
+    let mut all = BTreeSet::new();
+    for run in &mut runs {
+        let own = own(&engine, &run.id());
+        // Two containers, two networks, a volume; two subnets and a port.
+        assert_eq!(own.len(), 8, "{own:?}");
+        for one in own {
+            assert!(all.insert(one.clone()), "two runs have `{one}`");
+        }
+    }
+    project.open_gate();
+    for run in runs {
+        let finished = run.finish_within(SIXTY_RUNS);
+        finished.assert_code(0);
+        assert_eq!(finished.junit().of("checks").len(), 1);
+    }
+    let left = engine.labelled(crate::harness::engine::PROJECT_LABEL, &project.name);
+    assert_eq!(left, []);
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl<'project> Run<'project> {
             if begun.elapsed() > deadline {
                 panic!("envrun goes on after {deadline:?}:\n{}", self.said());
             }
-            wait::until("the end of envrun", LONGEST_RUN, || {
+            wait::until("the end of envrun", deadline * 2, || {
                 (self.has_ended() || begun.elapsed() > deadline).then_some(())
             });
         }
@@ -155,8 +155,14 @@ impl<'project> Run<'project> {
     /// Waits for the end and checks what holds for every run that ends by itself: it leaves nothing
     /// on the engine.
     #[track_caller]
-    pub(crate) fn finish(mut self) -> Finished<'project> {
-        let status = self.wait(LONGEST_RUN);
+    pub(crate) fn finish(self) -> Finished<'project> {
+        self.finish_within(LONGEST_RUN)
+    }
+
+    /// The same for a run that may take longer than others.
+    #[track_caller]
+    pub(crate) fn finish_within(mut self, deadline: Duration) -> Finished<'project> {
+        let status = self.wait(deadline);
         let run = events::run_id(&self.out);
         let finished = Finished {
             project: self.project,
