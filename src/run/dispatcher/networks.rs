@@ -56,6 +56,14 @@ struct Address {
     wait: Option<Wait>,
 }
 
+impl Address {
+    /// Counts a refusal of what nobody has; whether it was one too many.
+    const fn is_unexplained(&mut self) -> bool {
+        self.unexplained = self.unexplained.saturating_add(1);
+        self.unexplained > UNEXPLAINED
+    }
+}
+
 /// A wait for other runs.
 #[derive(Debug)]
 struct Wait {
@@ -179,52 +187,44 @@ impl Dispatcher {
         };
         self.addresses.look(&self.settings.avoid_subnets, networks);
         let address = self.addresses.of(&key);
-        let fresh = address.refusal.as_mut().filter(|(_, fresh)| *fresh);
-        let fresh = fresh.map(|(error, fresh)| {
-            *fresh = false;
-            error.kind
-        });
-        let is_fixed = prefix.is_none() || fresh == Some(FailureKind::HostTaken);
-        if let (false, Some(chosen), Some(_)) = (is_fixed, address.chosen, fresh) {
+        let refusal = address.refusal.as_mut();
+        let (refused, is_fresh) = match refusal {
+            Some((error, fresh)) => (Some(error.kind), std::mem::take(fresh)),
+            None => (None, false),
+        };
+        let is_fixed = prefix.is_none() || refused == Some(FailureKind::HostTaken);
+        if let (false, Some(chosen), true) = (is_fixed, address.chosen, is_fresh) {
             address.refused.push(chosen);
         }
-        let holders = match prefix {
-            Some(_) if !is_fixed => Vec::new(),
-            _ => holders(&spec, networks),
+        let holders = match refused {
+            Some(kind) if is_fixed => holders(&spec, kind, networks),
+            _ => Vec::new(),
         };
-        if holders.is_empty() {
-            self.nobody_holds(now, step, &key, (spec, prefix), (networks, fresh));
-        } else {
+        let may_try = address.attempts < self.settings.subnet_attempts;
+        if !holders.is_empty() {
             self.wait_for(now, step, &key, &holders);
+        } else if !is_fixed {
+            if !may_try || !self.create_network(step, &key, spec, prefix) {
+                self.without_subnet(now, step, &key, networks);
+            }
+        } else if !is_fresh {
+            self.create_network(step, &key, spec, prefix);
+        } else if self.addresses.of(&key).is_unexplained() {
+            self.abort_for_holders(now, &key, &[]);
+        } else {
+            self.look_again(now, step, &key);
         }
     }
 
-    /// None of the engine's networks has what was refused, or what is needed is any subnet.
-    fn nobody_holds(
+    /// There is no free subnet in the pool: waits for one that another run has.
+    fn without_subnet(
         &mut self,
         now: Duration,
         step: StepId,
         key: &NetworkKey,
-        (spec, prefix): (NetworkSpec, Option<u8>),
-        (networks, fresh): (&[NetworkFacts], Option<FailureKind>),
+        networks: &[NetworkFacts],
     ) {
-        let limit = self.settings.subnet_attempts;
-        let address = self.addresses.of(key);
-        let may_try = address.attempts < limit;
-        if prefix.is_none() || fresh == Some(FailureKind::HostTaken) {
-            if fresh.is_some() {
-                address.unexplained += 1;
-                if address.unexplained > UNEXPLAINED {
-                    return self.abort_for_holders(now, key, &[]);
-                }
-                return self.look_again(now, step, key);
-            }
-            self.create_network(step, key, spec, prefix);
-            return;
-        }
-        if may_try && self.create_network(step, key, spec, prefix) {
-            return;
-        }
+        let may_try = self.addresses.of(key).attempts < self.settings.subnet_attempts;
         let pool = self.settings.subnet_pool;
         let in_pool = networks.iter().filter_map(|facts| {
             let subnet = facts.ipv4().find(|subnet| pool.overlaps(subnet))?;
@@ -237,11 +237,10 @@ impl Dispatcher {
             .collect();
         let address = self.addresses.of(key);
         // What nobody was seen to have may have been on its way out.
-        let unexplained = !std::mem::take(&mut address.refused).is_empty();
+        let were_refused = !std::mem::take(&mut address.refused).is_empty();
         if may_try && !of_others.is_empty() {
             self.wait_for(now, step, key, &of_others);
-        } else if may_try && unexplained && address.unexplained < UNEXPLAINED {
-            address.unexplained += 1;
+        } else if may_try && were_refused && !address.is_unexplained() {
             self.look_again(now, step, key);
         } else {
             self.abort_without_subnet(now, key);
@@ -370,30 +369,26 @@ fn waited_for(key: &NetworkKey, holder: &Holder<'_>, owner: &RunOf, limit: Durat
     }
 }
 
-/// The networks that have what the file fixes for one.
+/// The networks that have what the file fixes for one: its addresses, or what was taken on the host.
 fn holders<'networks>(
     wanted: &NetworkSpec,
+    refused: FailureKind,
     networks: &'networks [NetworkFacts],
 ) -> Vec<Holder<'networks>> {
-    let bridge = wanted.driver_opts.get(BRIDGE_OPTION);
-    let parent = wanted.driver_opts.get(PARENT_OPTION);
+    let on_host = |what: &str, option: &str, has: &Option<String>| {
+        let name = wanted.driver_opts.get(option);
+        let name = name.filter(|name| has.as_ref() == Some(*name))?;
+        Some(format!("{what} `{name}`"))
+    };
     let held = |facts: &NetworkFacts| {
+        if refused == FailureKind::HostTaken {
+            return on_host("bridge", BRIDGE_OPTION, &facts.bridge)
+                .or_else(|| on_host("interface", PARENT_OPTION, &facts.parent));
+        }
         let pools = || wanted.ipam.pools.iter();
-        let subnet = facts
-            .subnets
-            .iter()
-            .find(|held| pools().any(|pool| pool.subnet.overlaps(held)));
-        if let Some(subnet) = subnet {
-            return Some(format!("subnet `{subnet}`"));
-        }
-        if bridge.is_some() && facts.bridge.as_ref() == bridge {
-            return facts.bridge.as_ref().map(|name| format!("bridge `{name}`"));
-        }
-        if parent.is_some() && facts.parent.as_ref() == parent {
-            let name = facts.parent.as_ref();
-            return name.map(|name| format!("interface `{name}`"));
-        }
-        None
+        let mut subnets = facts.subnets.iter();
+        let subnet = subnets.find(|held| pools().any(|pool| pool.subnet.overlaps(held)))?;
+        Some(format!("subnet `{subnet}`"))
     };
     let held = networks.iter().filter_map(|facts| {
         let what = held(facts)?;
