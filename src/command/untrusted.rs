@@ -7,26 +7,28 @@ use crate::config::size;
 use crate::config::untrusted::{Limits, Untrusted};
 use crate::exit_code::ExitCode;
 
+/// What the flags stand under in the help.
+const HEADING: &str = "Strangers' code";
+
 /// What is said of strangers' code.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Strangers' code")]
 pub(super) struct UntrustedArguments {
     /// The project is that of somebody who may not run code on this host: refuse what reaches out of its
     /// containers or out of its directory, and limit what they use
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub(super) untrusted: bool,
     /// With `--untrusted`: variable of the environment that the files may use; give it several times for
     /// several
-    #[arg(long, value_name = "NAME", value_parser = variable)]
+    #[arg(long, value_name = "NAME", value_parser = variable, help_heading = HEADING)]
     pass_env: Vec<String>,
     /// With `--untrusted`: most memory of a container, swap included [default: 2g]
-    #[arg(long, value_name = "SIZE", value_parser = memory, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = HEADING, allow_hyphen_values = true)]
     limit_memory: Option<u64>,
     /// With `--untrusted`: most processors of a container [default: 2]
-    #[arg(long, value_name = "NUMBER", value_parser = cpus, allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER", value_parser = cpus, help_heading = HEADING, allow_hyphen_values = true)]
     limit_cpus: Option<i64>,
     /// With `--untrusted`: most processes and threads of a container [default: 512]
-    #[arg(long, value_name = "NUMBER", value_parser = pids, allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER", value_parser = pids, help_heading = HEADING, allow_hyphen_values = true)]
     limit_pids: Option<i64>,
 }
 

@@ -178,7 +178,7 @@ struct Canonical {
 /// Goes from the files to the canonical tree, and checks it.
 fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
     let asked = absolute_directory(&request.directory, problems)?;
-    let confines = confines(request, &asked).map_err(|problem| problems.push(problem));
+    let confines = confines(request, &asked, problems).map_err(|problem| problems.push(problem));
     let mut order = 0;
     let mut setting = Setting::new(
         request,
@@ -259,10 +259,17 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
 }
 
 /// Where the files of strangers may lead; `None` where they are trusted.
-fn confines(request: &Request, asked: &Path) -> Result<Option<Rc<Confines>>, Problem> {
+fn confines(
+    request: &Request,
+    asked: &Path,
+    problems: &mut Problems,
+) -> Result<Option<Rc<Confines>>, Problem> {
     let Some(untrusted) = &request.untrusted else {
         return Ok(None);
     };
+    untrusted
+        .missing(&request.environment)
+        .for_each(|problem| problems.push(problem));
     let directory = untrusted::directory(request, asked);
     Confines::new(request, untrusted, &directory).map(|confines| Some(Rc::new(confines)))
 }

@@ -15,6 +15,12 @@ use crate::options::ContainerOptions;
 /// Most containers of a project.
 const MAX_CONTAINERS: u64 = 50;
 
+/// Most networks of a project: the engine makes them one after the other, for everybody.
+const MAX_NETWORKS: usize = 20;
+
+/// Most named volumes of a project.
+const MAX_VOLUMES: usize = 100;
+
 /// Longest time that teardown waits for a container.
 pub(super) const MAX_GRACE: Duration = Duration::from_secs(60);
 
@@ -111,6 +117,21 @@ pub(in crate::config) fn apply(
         }
     }
     count(project, root, problems);
+    let sections = [
+        ("networks", project.networks.len(), MAX_NETWORKS),
+        ("volumes", project.volumes.len(), MAX_VOLUMES),
+    ];
+    for (section, count, most) in sections {
+        if count > most {
+            let message =
+                format!("the project has {count} {section}, and strangers' code may have {most}");
+            let problem = Problem::error(message);
+            problems.push(match root.entry(section) {
+                Some(entry) => problem.at(&entry.key.place),
+                None => problem,
+            });
+        }
+    }
 }
 
 fn warn(service: &Service, map: &Mapping, limits: &Limits, problems: &mut Problems) {

@@ -46,6 +46,23 @@ const CONTROLS: [&str; 7] = [
 ];
 
 impl Untrusted {
+    /// Warnings about variables that are to be passed and are not there: a misspelt name would else be
+    /// an empty text in the files.
+    pub(super) fn missing<'v>(
+        &'v self,
+        environment: &'v BTreeMap<String, String>,
+    ) -> impl Iterator<Item = Problem> + 'v {
+        let missing = self
+            .passed
+            .iter()
+            .filter(|name| !environment.contains_key(*name));
+        missing.map(|name| {
+            Problem::warning(format!(
+                "variable `{name}` is to be passed, and it is not set"
+            ))
+        })
+    }
+
     /// What the files see of the process's environment.
     pub(super) fn visible(
         &self,

@@ -97,6 +97,19 @@ fn a_variable_that_is_hidden_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
+fn a_variable_that_is_passed_and_not_there_is_told() {
+    let loaded = load(&case(&["PASED", "TOKEN"]).request).unwrap();
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let told = "variable `PASED` is to be passed, and it is not set".to_owned();
+    assert!(warnings.contains(&told), "{warnings:?}");
+    assert!(
+        !warnings
+            .iter()
+            .any(|warning| warning.contains("`TOKEN` is to be passed"))
+    );
+}
+
+#[test]
 fn what_says_what_is_loaded_is_seen() {
     let files = [
         (

@@ -150,6 +150,36 @@ services:
 }
 
 #[test]
+fn the_numbers_of_networks_and_volumes_are_limited() {
+    let project = |networks: usize, volumes: usize| {
+        let names = |prefix: &str, count: usize| -> Vec<String> {
+            (0..count)
+                .map(|number| format!("{prefix}{number}"))
+                .collect()
+        };
+        let declared = |names: &[String]| -> String {
+            names
+                .iter()
+                .map(|name| format!("  {name}: {{}}\n"))
+                .collect()
+        };
+        let (networks, volumes) = (names("n", networks), names("v", volumes));
+        let text = format!(
+            "services: {{ web: {{ image: i, networks: [{}] }} }}\nnetworks:\n{}volumes:\n{}",
+            networks.join(", "),
+            declared(&networks),
+            declared(&volumes),
+        );
+        super::errors(&Case::new(&[("compose.yaml", &text)]).untrusted())
+    };
+    assert_eq!(project(20, 100), [""; 0]);
+    insta::assert_snapshot!(project(21, 101).join("\n"), @"
+    compose.yaml:2:1: the project has 21 networks, and strangers' code may have 20
+    compose.yaml:24:1: the project has 101 volumes, and strangers' code may have 100
+    ");
+}
+
+#[test]
 fn ports_are_published_on_the_loopback_address() {
     let case = Case::new(&[(
         "compose.yaml",
