@@ -236,6 +236,8 @@ pub enum Event {
     TeardownStarted,
     /// Teardown is over and verified.
     TeardownFinished {
+        /// The run, by which `envrun gc` removes what is left.
+        run: RunId,
         /// What it did.
         report: TeardownReport,
     },

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::engine::{Exit, Resource};
 use crate::exit_code::{ExitCode, Signal};
 use crate::junit;
-use crate::name::ServiceName;
+use crate::name::{RunId, ServiceName};
 
 /// Everything that is known at the end of a run.
 #[derive(Debug, Clone)]
@@ -173,6 +173,44 @@ pub struct TeardownReport {
     /// From the verdict to the last verifying listing.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,
+}
+
+impl TeardownReport {
+    /// The whole in one line: how much was removed, was gone already, and is left.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = format!("{} removed", self.removed.len());
+        if !self.already_gone.is_empty() {
+            text.push_str(&format!(", {} already gone", self.already_gone.len()));
+        }
+        match self.left.len() {
+            0 => text.push_str(", nothing left"),
+            count => text.push_str(&format!(", {count} LEFT")),
+        }
+        text
+    }
+
+    /// What is left, one line each: what it is, by which id the engine knows it, and why it is still
+    /// there.
+    #[must_use]
+    pub fn leftover_lines(&self) -> Vec<String> {
+        let line = |leftover: &Leftover| {
+            let Resource { id, name, .. } = &leftover.resource;
+            let id = if id.is_empty() || id == name {
+                String::new()
+            } else {
+                format!(" ({id})")
+            };
+            format!("{}{id}: {}", leftover.resource, leftover.reason)
+        };
+        self.left.iter().map(line).collect()
+    }
+}
+
+/// What to do about leftovers of a run.
+#[must_use]
+pub fn leftover_hint(run: RunId) -> String {
+    format!("`envrun gc --run {run}` removes what is left")
 }
 
 /// Something that is still there after teardown.

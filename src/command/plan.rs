@@ -25,7 +25,7 @@ pub(super) async fn plan(arguments: Arguments) -> ExitCode {
     let engine = engine.as_ref().map(|engine| engine as &dyn Engine);
     match project::plan(
         &arguments.project,
-        &Part::Run(&arguments.suites),
+        &Part::Run(arguments.suites),
         &Identity::anonymous(RunId::random()),
         engine,
     )

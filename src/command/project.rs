@@ -133,16 +133,16 @@ pub(super) struct SuiteArguments {
 }
 
 /// What of a project is to be brought up.
-pub(super) enum Part<'arguments> {
+pub(super) enum Part {
     /// The environment and its suites.
-    Run(&'arguments SuiteArguments),
+    Run(SuiteArguments),
     /// The environment, for suites that are run in it later.
     Environment,
     /// The suites, in an environment that is there.
-    Within(&'arguments SuiteArguments, &'arguments Found),
+    Within(SuiteArguments, Found),
 }
 
-impl Part<'_> {
+impl Part {
     fn selection(&self) -> Selection {
         match self {
             Self::Run(suites) | Self::Within(suites, _) => Selection {
@@ -223,7 +223,7 @@ pub(super) fn admit_output(arguments: &ProjectArguments, output: &Path) -> Resul
 /// been printed when this fails. The engine is asked only what it sees of our files.
 pub(super) async fn plan(
     arguments: &ProjectArguments,
-    part: &Part<'_>,
+    part: &Part,
     identity: &Identity,
     engine: Option<&dyn Engine>,
 ) -> Result<Planned, ExitCode> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
@@ -10,16 +10,16 @@ use super::project::{self, Part, Planned, ProjectArguments, SuiteArguments};
 use super::{complain, selected, signals, starts};
 use crate::clock;
 use crate::config::duration;
-use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
+use crate::engine::{Engine, EngineError};
 use crate::event::Event;
-use crate::exit_code::ExitCode;
+use crate::exit_code::{ExitCode, Signal};
 use crate::host::process::Processes;
 use crate::lease::{Identity, Lease, Neighbours as _};
 use crate::name::RunId;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
-use crate::report::{DEFAULT_DIRECTORY, OutputDirectory, Reporters, Style};
+use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters, Style};
 use crate::run::dispatcher::{Hold, HoldWhen, Settings};
 use crate::run::gc;
 use crate::run::ledger::{IntentSink, Ledger};
@@ -68,6 +68,14 @@ const SUBNET_ATTEMPTS: u32 = 1000;
 /// runs take, and short enough for a job to fail by itself.
 const HOLDER_PATIENCE: Duration = Duration::from_secs(600);
 
+/// What there is before anything is started.
+struct Prepared {
+    planned: Planned,
+    processes: Processes,
+    engine: Result<DockerEngine, EngineError>,
+    directory: OutputDirectory,
+}
+
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let hold = arguments
         .hold_on_failure
@@ -79,65 +87,62 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
             Err(code) => return code,
         },
     };
-    let part = match &held {
-        None => Part::Run(&arguments.suites),
-        Some(held) => Part::Within(&arguments.suites, held),
+    let part = match held {
+        None => Part::Run(arguments.suites),
+        Some(held) => Part::Within(arguments.suites, held),
     };
-    perform(&arguments.project, &part, arguments.out, hold).await
+    perform(arguments.project, part, arguments.out, hold).await
 }
 
 /// Brings a project up, runs what is to be run in it, and tears it down or holds it.
 pub(super) async fn perform(
-    project: &ProjectArguments,
-    part: &Part<'_>,
+    project: ProjectArguments,
+    part: Part,
     out: Option<PathBuf>,
     hold: Option<(HoldWhen, Duration)>,
 ) -> ExitCode {
-    let run = RunId::random();
-    let processes = Processes::look();
-    let identity = Identity {
-        run,
-        lease: Lease::of(processes.this().cloned()),
-    };
-    let engine = DockerEngine::from_environment();
-    let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
-    let asked = out
-        .as_deref()
-        .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
-    let admitted = project::admit_output(project, asked);
-    let Planned {
-        plan,
-        subnet_pool,
-        settings: configured,
-        warnings,
-    } = match project::plan(project, part, &identity, known).await {
-        Ok(planned) => planned,
-        Err(code) => {
-            // What is wrong has been said.
-            if admitted.is_ok() {
-                OutputDirectory::clear(out.as_deref());
-            }
-            return code;
-        }
-    };
-    if let Err(problems) = admitted {
-        project::show(&problems);
-        return ExitCode::Usage;
-    }
-    let directory = match OutputDirectory::open(out.as_deref(), run) {
-        Ok(directory) => directory,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::Usage;
-        }
-    };
-    let signals = match signals::listen() {
+    // Before anything else, so that there is a report whenever a signal comes.
+    let (hand_back, mut signals) = match signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
             complain(&format!("cannot listen for signals: {error}"));
             return ExitCode::Bug;
         }
     };
+    let run = RunId::random();
+    let begun = SystemTime::now();
+    // A task of its own: the file may come through a pipe that stays open, the directory may be slow.
+    let mut preparing = tokio::spawn(prepare(project, part, out.clone(), run));
+    let prepared = tokio::select! {
+        biased;
+        Some(signal) = signals.recv() => {
+            match clock::within(ALMOST_PREPARED, &mut preparing).await {
+                Ok(Ok(Ok(prepared))) => {
+                    // The run has hardly anything to end, and can say which suites it is about.
+                    let _ = hand_back.send(signal);
+                    Ok(Ok(prepared))
+                }
+                _ => return interrupted(out, run, begun, signal).await,
+            }
+        }
+        prepared = &mut preparing => prepared,
+    };
+    let Prepared {
+        planned,
+        processes,
+        engine,
+        directory,
+    } = match prepared {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(code)) => return code,
+        Err(_panicked) => return ExitCode::Bug,
+    };
+    let Planned {
+        plan,
+        subnet_pool,
+        settings: configured,
+        warnings,
+    } = planned;
     let reporters = Reporters::new(&plan, directory, Style::detect());
     for warning in warnings.iter() {
         let message = warning.to_string();
@@ -233,4 +238,79 @@ async fn sweep(engine: Arc<dyn Engine>, processes: Processes, recorder: Arc<dyn 
         let runs = swept.len();
         recorder.event(begun.elapsed(), Event::Swept { runs, removed });
     }
+}
+
+async fn prepare(
+    project: ProjectArguments,
+    part: Part,
+    out: Option<PathBuf>,
+    run: RunId,
+) -> Result<Prepared, ExitCode> {
+    let processes = Processes::look();
+    let identity = Identity {
+        run,
+        lease: Lease::of(processes.this().cloned()),
+    };
+    let engine = DockerEngine::from_environment();
+    let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
+    let asked = out
+        .as_deref()
+        .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
+    let admitted = project::admit_output(&project, asked);
+    let planned = match project::plan(&project, &part, &identity, known).await {
+        Ok(planned) => planned,
+        Err(code) => {
+            // What is wrong has been said.
+            if admitted.is_ok() {
+                OutputDirectory::clear(out.as_deref());
+            }
+            return Err(code);
+        }
+    };
+    if let Err(problems) = admitted {
+        project::show(&problems);
+        return Err(ExitCode::Usage);
+    }
+    let directory = OutputDirectory::open(out.as_deref(), run).map_err(|error| {
+        complain(&error.to_string());
+        ExitCode::Usage
+    })?;
+    Ok(Prepared {
+        planned,
+        processes,
+        engine,
+        directory,
+    })
+}
+
+/// How long a signal waits for a plan that is almost made.
+const ALMOST_PREPARED: Duration = Duration::from_millis(500);
+
+/// How long the report of a run that has not begun may take.
+const EARLY_REPORT: Duration = Duration::from_secs(2);
+
+/// A signal has come before there was a plan: nothing was started, and the report says so.
+async fn interrupted(
+    out: Option<PathBuf>,
+    run: RunId,
+    begun: SystemTime,
+    signal: Signal,
+) -> ExitCode {
+    let outcome = crate::run::interrupted_before_plan(begun, signal);
+    let code = outcome.exit_code();
+    complain(&format!(
+        "ended by {} before anything was started",
+        signal.name()
+    ));
+    let writing = tokio::task::spawn_blocking(move || {
+        let directory =
+            OutputDirectory::open(out.as_deref(), run).map_err(|error| error.to_string())?;
+        report::write_without_plan(&directory, run, &outcome)
+    });
+    match clock::within(EARLY_REPORT, writing).await {
+        Ok(Ok(Err(problem))) => complain(&problem),
+        Err(reached) => complain(&format!("cannot write `junit.xml`: {reached}")),
+        Ok(_) => {}
+    }
+    code
 }

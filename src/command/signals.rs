@@ -5,12 +5,18 @@ use tokio::sync::mpsc;
 
 use crate::exit_code::Signal;
 
+/// Signals that come, and a way to hand back one that was taken too early.
+pub(super) type Signals = (
+    mpsc::UnboundedSender<Signal>,
+    mpsc::UnboundedReceiver<Signal>,
+);
+
 /// Starts listening. A handler is installed even where the signal was inherited as ignored, as a
 /// shell does for what it starts in the background.
 ///
 /// # Errors
 /// The operating system refuses a handler.
-pub(super) fn listen() -> std::io::Result<mpsc::UnboundedReceiver<Signal>> {
+pub(super) fn listen() -> std::io::Result<Signals> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let kinds = [
         (SignalKind::hangup(), Signal::Hangup),
@@ -28,5 +34,5 @@ pub(super) fn listen() -> std::io::Result<mpsc::UnboundedReceiver<Signal>> {
             }
         });
     }
-    Ok(receiver)
+    Ok((sender, receiver))
 }

@@ -25,5 +25,5 @@ pub(super) struct Arguments {
 
 pub(super) async fn up(arguments: Arguments) -> ExitCode {
     let hold = Some((HoldWhen::Up, arguments.time));
-    perform(&arguments.project, &Part::Environment, arguments.out, hold).await
+    perform(arguments.project, Part::Environment, arguments.out, hold).await
 }

@@ -1,17 +1,27 @@
 //! Where this process is, as seen from the engine: on its host, in one of its containers, or elsewhere.
 
 use std::path::Path;
+use std::time::Duration;
 
+use crate::clock;
 use crate::engine::{Distance, Engine};
 use crate::name::ContainerId;
 use crate::plan::host::Host;
+
+/// How long the engine may take for an answer. It is asked before anything is started, and one that
+/// does not answer is found out by the run, which says so.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Finds out. Outside of containers nothing is asked of the engine; where the engine does not answer,
 /// the run will say so.
 pub(super) async fn of(engine: &dyn Engine) -> Host {
     let candidates = candidates(Path::new("/proc"));
     for candidate in &candidates {
-        if let Ok(Some(mut mounts)) = engine.container_mounts(candidate).await {
+        let Ok(answer) = clock::within(PATIENCE, engine.container_mounts(candidate)).await else {
+            // It will not answer the next question either.
+            break;
+        };
+        if let Ok(Some(mut mounts)) = answer {
             for mount in &mut mounts {
                 // The engine has the target as it was asked for, and paths are compared without links.
                 if let Ok(real) = mount.target.canonicalize() {

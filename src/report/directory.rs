@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::writer::FileProblem;
 use crate::name::RunId;
 
 /// Where reports go unless told otherwise, relative to the working directory.
@@ -13,8 +14,9 @@ pub const DEFAULT_DIRECTORY: &str = "envrun-out";
 const LOCK: &str = ".lock";
 
 /// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
-const OWN_FILES: [&str; 2] = ["junit.xml", "events.jsonl"];
-const LOGS: &str = "logs";
+const REPORT: &str = "junit.xml";
+const OWN_FILES: [&str; 2] = [REPORT, "events.jsonl"];
+pub(super) const LOGS: &str = "logs";
 /// The folder of the builds' logs, in that of the logs.
 pub(super) const BUILDS: &str = "builds";
 
@@ -23,7 +25,7 @@ pub(super) const BUILDS: &str = "builds";
 pub struct OutputDirectory {
     path: PathBuf,
     /// The lock goes with the file.
-    _lock: File,
+    lock: File,
 }
 
 /// Why there is no output directory.
@@ -108,7 +110,7 @@ impl OutputDirectory {
                 }
             }
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// The directory.
@@ -117,23 +119,51 @@ impl OutputDirectory {
         &self.path
     }
 
-    /// Writes a file whole or not at all: readers never see a half.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+    /// Writes `junit.xml` whole or not at all: readers never see a half. Where somebody has taken the directory away, it is
+    /// made again for this one file, and that is a problem all the same.
+    pub(super) fn write_report(&self, document: &[u8]) -> Result<(), FileProblem> {
+        let taken_away = !self.is_still_there();
         let write = || -> std::io::Result<()> {
+            if taken_away {
+                fs::create_dir_all(&self.path)?;
+            }
             let mut file = tempfile::Builder::new()
                 .prefix(".")
-                .suffix(name)
+                .suffix(REPORT)
                 .tempfile_in(&self.path)?;
-            file.write_all(bytes)?;
+            file.write_all(document)?;
             file.as_file().sync_data()?;
             // A temporary file is private; a report is for everybody who may read the directory.
             set_readable(file.as_file())?;
-            file.persist(self.path.join(name))
+            file.persist(self.path.join(REPORT))
                 .map_err(|error| error.error)?;
             Ok(())
         };
-        write()
-            .map_err(|error| format!("cannot write `{}`: {error}", self.path.join(name).display()))
+        write().map_err(|error| FileProblem {
+            what: self.path.join(REPORT).display().to_string(),
+            cause: error.to_string(),
+        })?;
+        if taken_away {
+            return Err(FileProblem {
+                what: self.path.join(LOGS).display().to_string(),
+                cause: "somebody has removed the output directory during the run".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether what is at the path is still the directory of this run.
+    #[cfg(unix)]
+    fn is_still_there(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let file = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let there = fs::symlink_metadata(self.path.join(LOCK)).map(file);
+        matches!((there, self.lock.metadata().map(file)), (Ok(there), Ok(ours)) if there == ours)
+    }
+
+    #[cfg(not(unix))]
+    fn is_still_there(&self) -> bool {
+        self.path.join(LOCK).exists() && self.lock.metadata().is_ok()
     }
 }
 
@@ -191,7 +221,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("temporary directory");
         let path = parent.path().join("out");
         let first = OutputDirectory::take(path.clone()).expect("free");
-        first.write("junit.xml", b"<testsuites/>").expect("written");
+        first.write_report(b"<testsuites/>").expect("written");
         fs::write(path.join("notes.txt"), "mine").expect("written");
         assert!(matches!(
             OutputDirectory::take(path.clone()),

@@ -6,20 +6,21 @@
 use std::time::SystemTime;
 
 use crate::junit::{self, EnvironmentCase, EnvironmentProblem, SuiteRecord, Summary};
-use crate::outcome::{Failure, Outcome};
+use crate::name::RunId;
+use crate::outcome::{Failure, Outcome, leftover_hint};
 
 pub(super) fn document(
     project: &str,
-    run: &str,
+    run: RunId,
     started: SystemTime,
     outcome: &Outcome,
 ) -> Vec<u8> {
     junit::document(&Summary {
         project: project.to_owned(),
-        run: run.to_owned(),
+        run: run.to_string(),
         started,
         duration: outcome.duration,
-        environment: environment(outcome),
+        environment: environment(run, outcome),
         suites: outcome
             .suites
             .iter()
@@ -35,7 +36,7 @@ pub(super) fn document(
     })
 }
 
-fn environment(outcome: &Outcome) -> Vec<EnvironmentCase> {
+fn environment(run: RunId, outcome: &Outcome) -> Vec<EnvironmentCase> {
     let mut cases: Vec<EnvironmentCase> = outcome
         .readiness
         .iter()
@@ -60,18 +61,14 @@ fn environment(outcome: &Outcome) -> Vec<EnvironmentCase> {
         });
     }
     if let Some(report) = &outcome.teardown {
-        let left: Vec<String> = report
-            .left
-            .iter()
-            .map(|leftover| format!("{}: {}", leftover.resource, leftover.reason))
-            .collect();
+        let details = report.leftover_lines();
         cases.push(EnvironmentCase {
             name: "teardown".to_owned(),
             duration: report.duration,
-            problem: (!left.is_empty()).then(|| EnvironmentProblem {
+            problem: (!details.is_empty()).then(|| EnvironmentProblem {
                 kind: "Leftovers".to_owned(),
-                message: format!("{} left behind", left.len()),
-                details: left.join("\n"),
+                message: report.summary(),
+                details: format!("{}\nhint: {}", details.join("\n"), leftover_hint(run)),
             }),
         });
     }

@@ -2,46 +2,54 @@
 //! `logs/builds/TITLE.log`: the same of each build.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
+use std::fmt;
 use std::path::PathBuf;
 
-use super::directory::{BUILDS, OutputDirectory};
+use super::directory::{BUILDS, LOGS, OutputDirectory};
+use super::growing::GrowingFile;
+use super::writer::FileProblem;
 use crate::name::ServiceName;
 
-pub(super) struct ServiceLogs {
-    directory: PathBuf,
-    files: BTreeMap<PathBuf, Result<File, String>>,
+/// Which log. Names of services and titles of builds are `[a-zA-Z0-9._-]+`, so they are safe as names
+/// of files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Log {
+    /// That of a service.
+    Service(ServiceName),
+    /// That of a build.
+    Build(String),
 }
 
-impl ServiceLogs {
+impl fmt::Display for Log {
+    /// Its path in the output directory.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(service) => write!(formatter, "{LOGS}/{service}.log"),
+            Self::Build(title) => write!(formatter, "{LOGS}/{BUILDS}/{title}.log"),
+        }
+    }
+}
+
+pub(super) struct Logs {
+    directory: PathBuf,
+    files: BTreeMap<Log, GrowingFile>,
+}
+
+impl Logs {
     pub(super) fn new(directory: &OutputDirectory) -> Self {
         Self {
-            directory: directory.path().join("logs"),
+            directory: directory.path().to_path_buf(),
             files: BTreeMap::new(),
         }
     }
 
-    /// Service names are `[a-zA-Z0-9._-]+`, so they are safe as names of files.
-    pub(super) fn write(&mut self, service: &ServiceName, bytes: &[u8]) -> Result<(), String> {
-        self.append(self.directory.join(format!("{service}.log")), bytes)
-    }
-
-    /// Titles of builds are made of the same characters.
-    pub(super) fn write_build(&mut self, title: &str, bytes: &[u8]) -> Result<(), String> {
-        let directory = self.directory.join(BUILDS);
-        self.append(directory.join(format!("{title}.log")), bytes)
-    }
-
-    fn append(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), String> {
-        let file = self
-            .files
-            .entry(path.clone())
-            .or_insert_with(|| File::create(&path).map_err(|error| error.to_string()));
-        let written = match file {
-            Ok(file) => file.write_all(bytes).map_err(|error| error.to_string()),
-            Err(error) => Err(error.clone()),
-        };
-        written.map_err(|error| format!("cannot write `{}`: {error}", path.display()))
+    pub(super) fn append(&mut self, log: &Log, bytes: &[u8]) -> Result<(), FileProblem> {
+        if let Some(file) = self.files.get_mut(log) {
+            return file.append(bytes);
+        }
+        let mut file = GrowingFile::create(&self.directory.join(log.to_string()));
+        let written = file.append(bytes);
+        self.files.insert(log.clone(), file);
+        written
     }
 }

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::junit::text::sanitise;
 use crate::lease::rough;
 use crate::name::{RunId, ServiceName};
-use crate::outcome::{Failure, SuiteResult};
+use crate::outcome::{Failure, SuiteResult, leftover_hint};
 
 /// The lines that an event is worth; most steps of the plan are worth none.
 pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
@@ -183,23 +183,16 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             time,
             services,
         } => held(*run, *time, services),
-        Event::TeardownFinished { report } => {
+        Event::TeardownFinished { run, report } => {
             let mut lines = vec![format!(
-                "teardown: {} removed in {}, {}",
-                report.removed.len(),
-                seconds(report.duration),
-                if report.left.is_empty() {
-                    "nothing left".to_owned()
-                } else {
-                    format!("{} LEFT", report.left.len())
-                },
+                "teardown: {} after {}",
+                report.summary(),
+                seconds(report.duration)
             )];
-            for leftover in &report.left {
-                lines.push(format!(
-                    "left: {}: {}",
-                    leftover.resource,
-                    sanitise(&leftover.reason)
-                ));
+            let left = report.leftover_lines();
+            lines.extend(left.iter().map(|line| format!("left: {}", sanitise(line))));
+            if !left.is_empty() {
+                lines.push(format!("hint: {}", leftover_hint(*run)));
             }
             lines
         }

@@ -160,8 +160,13 @@ pub enum Input {
     TimedOut(Timer),
     /// The process got a signal.
     Signal(Signal),
-    /// Reports could not be written.
-    ReportProblems(Vec<String>),
+    /// The reports are written.
+    Reported {
+        /// Those that could not be, one line a cause.
+        problems: Vec<String>,
+        /// Whether nothing more will be written.
+        last: bool,
+    },
     /// The lease could not be renewed.
     NotRenewed(EngineError),
     /// The environment is left to a person; with what is not as it should be.
@@ -224,7 +229,10 @@ pub enum Effect {
     /// Drop everything that may be dropped: pulls, builds, probes, timers.
     Abandon,
     /// Write the reports of what is known so far.
-    WriteReports,
+    WriteReports {
+        /// Whether it is for the last time.
+        last: bool,
+    },
     /// Take leave of the containers that ask for it, then remove everything.
     TearDown(Vec<Farewell>),
     /// Remove everything now, without taking leave.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
@@ -19,8 +20,16 @@ use super::teardown::{self, Limits};
 use super::watch::watch;
 use super::{Wiring, collect, hooks, readying};
 use crate::clock::{self, Instant};
+use crate::engine::{Capabilities, Engine, EngineError, FailureKind};
 use crate::name::ServiceName;
 use crate::outcome::Outcome;
+
+/// How long teardown waits for the reports of the verdict. A directory that is slower gets them while
+/// everything is removed.
+const VERDICT_FIRST: Duration = Duration::from_secs(2);
+
+/// How long the engine may take to say who it is. A healthy one takes milliseconds.
+const INTRODUCTION: Duration = Duration::from_secs(30);
 
 /// Whether the run goes on.
 pub(super) enum Flow {
@@ -40,6 +49,8 @@ pub(super) struct Executor {
     hooks: BTreeMap<ServiceName, AbortHandle>,
     /// Ends the time that containers are given before they are removed.
     hurry: Option<oneshot::Sender<()>>,
+    /// Fires when the reports of the verdict are written.
+    reported: Option<oneshot::Receiver<()>>,
     /// Fires when the output of a service is complete.
     pub(super) drained: BTreeMap<ServiceName, oneshot::Receiver<()>>,
 }
@@ -64,12 +75,13 @@ impl Executor {
             probes: BTreeMap::new(),
             hooks: BTreeMap::new(),
             hurry: None,
+            reported: None,
             drained: BTreeMap::new(),
         }
     }
 
-    /// Performs one effect. Only the writing of reports is waited for.
-    pub(super) async fn perform(&mut self, effect: Effect, outcome: &Outcome) -> Flow {
+    /// Performs one effect. Nothing is waited for here, so that a signal never waits either.
+    pub(super) fn perform(&mut self, effect: Effect, outcome: &Outcome) -> Flow {
         match effect {
             Effect::Report(event) => self
                 .shared
@@ -79,7 +91,7 @@ impl Executor {
                 let shared = Arc::clone(&self.shared);
                 self.spawn_droppable(
                     async move {
-                        match shared.engine.describe().await {
+                        match introduction(shared.engine.as_ref()).await {
                             Ok(capabilities) => shared.send(Input::EngineDescribed(capabilities)),
                             Err(error) => shared.send(Input::EngineLost(error)),
                         }
@@ -165,18 +177,19 @@ impl Executor {
                 );
             }
             Effect::Abandon => self.droppable.drain(..).for_each(|handle| handle.abort()),
-            Effect::WriteReports => {
-                let problems = self.shared.recorder.write(outcome).await;
-                self.shared.send(Input::ReportProblems(problems));
-            }
+            Effect::WriteReports { last } => self.write_reports(outcome.clone(), last),
             Effect::TearDown(farewells) => {
                 let shared = Arc::clone(&self.shared);
                 let ledger = Arc::clone(&self.wiring.ledger);
                 let limits = self.limits;
                 let (hurry, hurried) = oneshot::channel();
                 self.hurry = Some(hurry);
+                let reported = self.reported.take();
                 // Not `spawn`: teardown must not share the fate of anything.
                 tokio::spawn(async move {
+                    if let Some(reported) = reported {
+                        let _ = clock::within(VERDICT_FIRST, reported).await;
+                    }
                     hooks::farewell(&shared, farewells, hurried).await;
                     let report = teardown::tear_down(&shared.engine, &ledger, limits).await;
                     shared.send(Input::TornDown(report));
@@ -189,6 +202,22 @@ impl Executor {
             Effect::GiveUp | Effect::Finish => return Flow::Over,
         }
         Flow::On
+    }
+
+    /// Has the reports written by a task that sends its word whatever happens to it: the run ends
+    /// with it.
+    fn write_reports(&mut self, outcome: Outcome, last: bool) {
+        let shared = Arc::clone(&self.shared);
+        let (written, reported) = oneshot::channel();
+        self.reported = Some(reported);
+        tokio::spawn(async move {
+            let writing = AssertUnwindSafe(shared.recorder.write(&outcome)).catch_unwind();
+            let problems = writing
+                .await
+                .unwrap_or_else(|_| vec!["cannot write reports: envrun has panicked".to_owned()]);
+            shared.send(Input::Reported { problems, last });
+            drop(written);
+        });
     }
 
     /// Spawns a task that is never aborted; a panic in it becomes an input.
@@ -212,4 +241,16 @@ impl Executor {
         );
         handle
     }
+}
+
+async fn introduction(engine: &dyn Engine) -> Result<Capabilities, EngineError> {
+    let reached = match clock::within(INTRODUCTION, engine.describe()).await {
+        Ok(answer) => return answer,
+        Err(reached) => reached,
+    };
+    Err(EngineError {
+        attempt: "reach the engine".to_owned(),
+        kind: FailureKind::Unreachable,
+        message: reached.to_string(),
+    })
 }

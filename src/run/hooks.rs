@@ -61,7 +61,7 @@ async fn run(shared: &Shared, task: &HookTask) -> Result<(), FailedHook> {
             return Err(failed(format!("was not done within {limit:?}"), Vec::new()));
         };
         let outcome = answer.map_err(|error| failed(error.message, Vec::new()))?;
-        record(shared, task, &outcome);
+        record(shared, task, &outcome).await;
         if outcome.code != 0 {
             let lines: Vec<&str> = outcome.output_tail.lines().collect();
             let shown = lines.iter().skip(lines.len().saturating_sub(LINES));
@@ -80,13 +80,13 @@ async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Outp
     }
 }
 
-fn record(shared: &Shared, task: &HookTask, outcome: &ExecOutcome) {
+async fn record(shared: &Shared, task: &HookTask, outcome: &ExecOutcome) {
     if !outcome.output_tail.is_empty() {
         let chunk = OutputChunk {
             stream: OutputStream::Stdout,
             bytes: Bytes::from(outcome.output_tail.clone()),
         };
-        shared.recorder.output(&task.service, &chunk);
+        shared.recorder.output(&task.service, &chunk).await;
     }
 }
 

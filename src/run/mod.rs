@@ -50,8 +50,9 @@ use crate::probe::Prober;
 pub trait Recorder: Send + Sync + 'static {
     /// Something has happened, `elapsed` after the start of the run.
     fn event(&self, elapsed: Duration, event: Event);
-    /// A container has written something.
-    fn output(&self, service: &ServiceName, chunk: &OutputChunk);
+    /// A container has written something. Returns when there is room for more: a container that
+    /// writes faster than its log can be written is slowed down, as by a pipe.
+    async fn output(&self, service: &ServiceName, chunk: &OutputChunk);
     /// The build of this title has written something.
     fn build_output(&self, title: &str, bytes: &[u8]);
     /// Writes the reports of what is known so far. Returns what could not be written.
@@ -76,6 +77,33 @@ pub struct Wiring {
     pub limits: Limits,
 }
 
+/// The outcome of a run that a signal has ended before it had a plan: nothing was started.
+#[must_use]
+pub fn interrupted_before_plan(started: SystemTime, signal: Signal) -> Outcome {
+    let failure = Failure {
+        class: FailureClass::Interrupted,
+        kind: "Interrupted",
+        service: None,
+        message: format!(
+            "the run was ended by {} before anything was started",
+            signal.name()
+        ),
+        log_tail: Vec::new(),
+        hint: None,
+    };
+    Outcome {
+        failure: Some(failure),
+        suites: Vec::new(),
+        readiness: Vec::new(),
+        signal: Some(signal),
+        teardown: None,
+        held: None,
+        report_problems: Vec::new(),
+        started,
+        duration: started.elapsed().unwrap_or_default(),
+    }
+}
+
 /// The end of a run for which no engine could even be addressed: told and reported like every other
 /// one, so that whoever reads the reports finds an error and not the lack of a report.
 pub async fn without_engine(
@@ -91,9 +119,10 @@ pub async fn without_engine(
         for effect in dispatcher.handle(begun.elapsed(), input) {
             match effect {
                 Effect::Report(event) => recorder.event(begun.elapsed(), event),
-                Effect::WriteReports => {
+                Effect::WriteReports { last } => {
                     let problems = recorder.write(dispatcher.outcome()).await;
-                    let _ = dispatcher.handle(begun.elapsed(), Input::ReportProblems(problems));
+                    let reported = Input::Reported { problems, last };
+                    let _ = dispatcher.handle(begun.elapsed(), reported);
                 }
                 // Everything else takes an engine.
                 _ => {}
@@ -139,11 +168,7 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
                 },
             };
             for effect in dispatcher.handle(begun.elapsed(), input) {
-                if let Flow::Over = executor.perform(effect, dispatcher.outcome()).await {
-                    // What the last writing of reports found is still in the channel.
-                    while let Ok(input) = inputs.try_recv() {
-                        let _ = dispatcher.handle(begun.elapsed(), input);
-                    }
+                if let Flow::Over = executor.perform(effect, dispatcher.outcome()) {
                     return;
                 }
             }

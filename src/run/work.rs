@@ -308,7 +308,7 @@ async fn start(
     tokio::spawn(async move {
         while let Some(Ok(chunk)) = output.next().await {
             drain.tails.push(&service, chunk.stream, &chunk.bytes);
-            drain.recorder.output(&service, &chunk);
+            drain.recorder.output(&service, &chunk).await;
         }
         let _ = complete.send(());
     });

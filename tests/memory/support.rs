@@ -118,7 +118,7 @@ impl Told {
                     )
                 }
                 Event::TeardownStarted => "teardown started".to_owned(),
-                Event::TeardownFinished { report } => {
+                Event::TeardownFinished { report, .. } => {
                     format!(
                         "teardown finished: {} removed, {} left",
                         report.removed.len(),
@@ -147,7 +147,7 @@ impl Recorder for Told {
             .push((elapsed, event));
     }
 
-    fn output(&self, _service: &ServiceName, _chunk: &OutputChunk) {}
+    async fn output(&self, _service: &ServiceName, _chunk: &OutputChunk) {}
 
     fn build_output(&self, _title: &str, _bytes: &[u8]) {}
 

@@ -77,7 +77,8 @@ impl Dispatcher {
             time,
             services,
         });
-        self.effect(Effect::Finish);
+        // The run is over with them.
+        self.effect(Effect::WriteReports { last: true });
     }
 
     /// Without a lease on the engine, the next run would take the environment for a dead one's.

@@ -194,7 +194,7 @@ impl Dispatcher {
             }
             Input::Signal(signal) => self.signal(now, signal),
             Input::TornDown(report) => self.torn_down(report),
-            Input::ReportProblems(problems) => self.outcome.report_problems = problems,
+            Input::Reported { problems, last } => self.reported(problems, last),
             Input::Held(problem) => self.held(problem),
             Input::NotHeld(error) => self.not_held(&error),
             Input::FarewellFailed { message } => self.report(Event::Warning { message }),
@@ -586,8 +586,15 @@ impl Dispatcher {
         }
         self.phase = Phase::Finished;
         self.outcome.teardown = Some(report.clone());
-        self.report(Event::TeardownFinished { report });
-        self.effect(Effect::WriteReports);
-        self.effect(Effect::Finish);
+        let run = self.plan.run;
+        self.report(Event::TeardownFinished { run, report });
+        self.effect(Effect::WriteReports { last: true });
+    }
+
+    fn reported(&mut self, problems: Vec<String>, last: bool) {
+        self.outcome.report_problems = problems;
+        if last {
+            self.effect(Effect::Finish);
+        }
     }
 }

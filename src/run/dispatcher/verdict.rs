@@ -243,7 +243,7 @@ pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
     let summary = summary(&dispatcher.outcome);
     dispatcher.effect(Effect::Abandon);
     dispatcher.report(Event::Verdict { summary });
-    dispatcher.effect(Effect::WriteReports);
+    dispatcher.effect(Effect::WriteReports { last: false });
     dispatcher.end();
 }
 
