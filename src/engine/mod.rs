@@ -12,9 +12,11 @@ mod build;
 pub mod docker;
 mod exec;
 mod interaction;
+mod listing;
 pub mod memory;
 mod mount;
 mod network;
+mod output;
 mod pull;
 mod resource;
 
@@ -34,10 +36,14 @@ pub use self::build::{
 };
 pub use self::exec::{ExecOutcome, ExecSpec};
 pub use self::interaction::{Interaction, LogsSpec, Session, TerminalSize};
+use self::listing::LISTING;
+pub use self::listing::Listing;
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
 pub use self::network::{BRIDGE_OPTION, NamesOnNetwork, NetworkFacts, PARENT_OPTION, RunOf};
+pub use self::output::{OutputChunk, OutputStream, Seen};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
+use crate::clock;
 use crate::image::Reference;
 use crate::image::policy::Present;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -115,6 +121,14 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         container: &ContainerId,
     ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError>;
+    /// The output of a container from its first byte on, less what was seen already: for whoever has
+    /// lost an attached stream. Ends with the container, with an error where the engine keeps no
+    /// output.
+    fn output_after(
+        &self,
+        container: &ContainerId,
+        seen: Seen,
+    ) -> BoxStream<'static, Result<OutputChunk, EngineError>>;
     /// Starts a created container.
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError>;
     /// Kills a running container. Its remains stay, so that reports can still be read from them.
@@ -179,6 +193,29 @@ pub trait Engine: Send + Sync + 'static {
     /// Everything that carries the label of the run and a name of the run. The label alone is not
     /// enough: whatever somebody derives from an image of a run inherits it.
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError>;
+    /// The same for teardown, which goes on with what could be listed. Answers in bounded time,
+    /// whatever the engine does.
+    async fn listing(&self, run: RunId) -> Listing {
+        let listed = match clock::within(LISTING, self.list(run)).await {
+            Ok(listed) => listed,
+            Err(reached) => Err(Listing::late("resources", reached)),
+        };
+        match listed {
+            Ok(found) => Listing {
+                found,
+                ..Listing::default()
+            },
+            Err(error) => Listing {
+                found: Vec::new(),
+                unknown: ResourceKind::ALL.map(|kind| (kind, error.clone())).into(),
+            },
+        }
+    }
+    /// Whether the engine still takes new connections. One that shuts down serves those that it has,
+    /// and ends its containers meanwhile.
+    async fn still_there(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
     /// The same for all runs.
     async fn list_all(&self) -> Result<Vec<Belonging>, EngineError>;
     /// The time by the engine's clock.
@@ -426,25 +463,6 @@ pub struct EndpointSpec {
     pub links: Vec<String>,
     /// What else is said of it.
     pub options: EndpointOptions,
-}
-
-/// A chunk of a container's output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputChunk {
-    /// Which stream it came from.
-    pub stream: OutputStream,
-    /// Raw bytes; lines may be cut anywhere.
-    pub bytes: Bytes,
-}
-
-/// Standard output or standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// State and addresses of a container.

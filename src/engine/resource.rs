@@ -24,6 +24,11 @@ pub enum ResourceKind {
     Image,
 }
 
+impl ResourceKind {
+    /// All of them, in the order in which they are removed.
+    pub const ALL: [Self; 4] = [Self::Container, Self::Network, Self::Volume, Self::Image];
+}
+
 impl fmt::Display for ResourceKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

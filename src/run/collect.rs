@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::effect::CollectedReport;
-use crate::engine::Engine;
+use crate::clock::{self, LimitReached};
+use crate::engine::{Engine, EngineError, FailureKind};
 use crate::junit;
 use crate::name::ContainerId;
 
@@ -25,11 +27,21 @@ const LARGEST_REPORT: u64 = 64 << 20;
 /// Most report files of one suite.
 const MOST_REPORTS: usize = 10_000;
 
+/// How long the engine may be silent while it is to send an archive.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Pauses before an archive that broke off is asked for again.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+];
+
 /// Why reports could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CollectError {
     #[error(transparent)]
-    Engine(#[from] crate::engine::EngineError),
+    Engine(#[from] EngineError),
     #[error("cannot spool the archive: {0}")]
     Spool(std::io::Error),
     #[error("the archive of `{path}` is damaged: {source}")]
@@ -76,7 +88,7 @@ pub(super) async fn reports(
             continue;
         }
         let path = directory.to_string_lossy().into_owned();
-        let Some(spool) = spool(engine, container, &path).await? else {
+        let Some(spool) = spool_patiently(engine, container, &path).await? else {
             continue;
         };
         let matcher = matcher.clone();
@@ -93,18 +105,46 @@ pub(super) async fn reports(
     Ok(collected)
 }
 
+/// The same as [`spool`], and once more where the connection breaks: the suite has done its part.
+async fn spool_patiently(
+    engine: &Arc<dyn Engine>,
+    container: &ContainerId,
+    path: &str,
+) -> Result<Option<std::fs::File>, CollectError> {
+    for pause in PAUSES {
+        match spool(engine, container, path).await {
+            Err(CollectError::Engine(error))
+                if matches!(error.kind, FailureKind::Unreachable | FailureKind::Internal) =>
+            {
+                clock::pause(pause).await;
+            }
+            spooled => return spooled,
+        }
+    }
+    spool(engine, container, path).await
+}
+
 /// Streams an archive into an unnamed temporary file.
 async fn spool(
     engine: &Arc<dyn Engine>,
     container: &ContainerId,
     path: &str,
 ) -> Result<Option<std::fs::File>, CollectError> {
-    let Some(mut archive) = engine.read_archive(container, path).await? else {
+    let silent = |reached: LimitReached| EngineError {
+        attempt: format!("read `{path}` of container `{container}`"),
+        kind: FailureKind::Unreachable,
+        message: reached.to_string(),
+    };
+    let reading = engine.read_archive(container, path);
+    let Some(mut archive) = clock::within(SILENCE, reading).await.map_err(silent)?? else {
         return Ok(None);
     };
     let mut file = tempfile::tempfile().map_err(CollectError::Spool)?;
     let mut size = 0_u64;
-    while let Some(chunk) = archive.next().await {
+    while let Some(chunk) = clock::within(SILENCE, archive.next())
+        .await
+        .map_err(silent)?
+    {
         let chunk = chunk?;
         size = size.saturating_add(chunk.len() as u64);
         if size > LARGEST_ARCHIVE {

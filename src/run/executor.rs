@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
+use super::collect::CollectError;
 use super::effect::{Effect, Input};
+use super::following::Following;
 use super::output::Tails;
 use super::shared::Shared;
 use super::teardown::{self, Limits};
-use super::watch::watch;
+use super::watch::{kill, watch};
 use super::{Wiring, collect, hooks, readying};
 use crate::clock::{self, Instant};
 use crate::engine::{Capabilities, Engine, EngineError, FailureKind};
@@ -51,8 +53,8 @@ pub(super) struct Executor {
     hurry: Option<oneshot::Sender<()>>,
     /// Fires when the reports of the verdict are written.
     reported: Option<oneshot::Receiver<()>>,
-    /// Fires when the output of a service is complete.
-    pub(super) drained: BTreeMap<ServiceName, oneshot::Receiver<()>>,
+    /// What there is of the output of each container that was started and is not watched yet.
+    pub(super) following: BTreeMap<ServiceName, Following>,
 }
 
 impl Executor {
@@ -68,6 +70,7 @@ impl Executor {
                 tails: Tails::default(),
                 inputs,
                 begun,
+                seen: Mutex::default(),
             }),
             limits: wiring.limits,
             wiring,
@@ -76,7 +79,7 @@ impl Executor {
             hooks: BTreeMap::new(),
             hurry: None,
             reported: None,
-            drained: BTreeMap::new(),
+            following: BTreeMap::new(),
         }
     }
 
@@ -127,15 +130,12 @@ impl Executor {
                 }
             }
             Effect::Watch { service, container } => {
-                let drained = self.drained.remove(&service);
-                self.spawn(watch(Arc::clone(&self.shared), service, container, drained).boxed());
+                let following = self.following.remove(&service);
+                self.spawn(watch(Arc::clone(&self.shared), service, container, following).boxed());
             }
             Effect::Restart { service, container } => self.restart(service, container),
             Effect::Kill(container) => {
-                let engine = Arc::clone(&self.shared.engine);
-                // The end of the container is what counts; a kill that fails finds it ended or
-                // gone.
-                self.spawn(async move { drop(engine.kill_container(&container).await) }.boxed());
+                self.spawn(kill(Arc::clone(&self.shared), container).boxed());
             }
             Effect::Collect {
                 suite,
@@ -146,15 +146,16 @@ impl Executor {
                 let shared = Arc::clone(&self.shared);
                 self.spawn_droppable(
                     async move {
-                        let (reports, problem) = match collect::reports(
-                            &shared.engine,
-                            &container,
-                            &working_dir,
-                            &globs,
-                        )
-                        .await
-                        {
+                        let collected =
+                            collect::reports(&shared.engine, &container, &working_dir, &globs);
+                        let (reports, problem) = match collected.await {
                             Ok(reports) => (reports, None),
+                            // That is no verdict on the suite.
+                            Err(CollectError::Engine(error))
+                                if error.kind == FailureKind::Unreachable =>
+                            {
+                                return shared.send(Input::EngineLost(error));
+                            }
                             Err(error) => (Vec::new(), Some(error.to_string())),
                         };
                         shared.send(Input::Collected {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::effect::{Farewell, HookTask, Input};
 use super::shared::Shared;
 use crate::clock;
-use crate::engine::{ExecOutcome, FailureKind, OutputChunk, OutputStream};
+use crate::engine::{EngineError, ExecOutcome, FailureKind, OutputChunk, OutputStream};
 use crate::name::ContainerId;
 
 /// Lines shown of what a failed hook printed.
@@ -21,6 +21,8 @@ const LINES: usize = 40;
 struct FailedHook {
     message: String,
     output: Vec<String>,
+    /// The engine did not answer: that is not the hook's fault.
+    lost: Option<EngineError>,
 }
 
 /// Runs the `post_start` hooks of a container, one after the other, until one fails.
@@ -29,6 +31,9 @@ pub(super) async fn post_start(shared: Arc<Shared>, task: HookTask) {
     let Err(failed) = run(&shared, &task).await else {
         return shared.send(Input::HooksDone { service, start });
     };
+    if let Some(error) = failed.lost {
+        return shared.send(Input::EngineLost(error));
+    }
     // Whether the container is to blame decides what the failure means. Where that is not known, the
     // hook is: its failure must not be waited for twice.
     let running = match shared.engine.inspect_container(&task.container).await {
@@ -51,6 +56,7 @@ async fn run(shared: &Shared, task: &HookTask) -> Result<(), FailedHook> {
         let failed = |reason: String, output: Vec<String>| FailedHook {
             message: format!("`{hook}` {reason}"),
             output,
+            lost: None,
         };
         let left = task
             .limit
@@ -60,7 +66,10 @@ async fn run(shared: &Shared, task: &HookTask) -> Result<(), FailedHook> {
             let limit = task.limit.unwrap_or_default();
             return Err(failed(format!("was not done within {limit:?}"), Vec::new()));
         };
-        let outcome = answer.map_err(|error| failed(error.message, Vec::new()))?;
+        let outcome = answer.map_err(|error| FailedHook {
+            lost: Some(error.clone()).filter(|error| error.kind == FailureKind::Unreachable),
+            ..failed(error.message, Vec::new())
+        })?;
         record(shared, task, &outcome).await;
         if outcome.code != 0 {
             let lines: Vec<&str> = outcome.output_tail.lines().collect();

@@ -188,6 +188,22 @@ impl Ledger {
         !self.replayed && self.lock().is_empty()
     }
 
+    /// Whether the creating process was another one, whose records may not be complete.
+    #[must_use]
+    pub const fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    /// What is being created by calls that the engine has not answered. The ids are the names.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<Resource> {
+        let entries = self.lock();
+        let in_flight = entries
+            .iter()
+            .filter(|(_, state)| **state == State::InFlight);
+        in_flight.map(|(key, _)| resource(key)).collect()
+    }
+
     /// Whether a creating call is still in flight.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -216,14 +232,7 @@ impl Ledger {
     /// Everything recorded, for the report when the engine cannot be asked. The ids are the names.
     #[must_use]
     pub fn recorded(&self) -> Vec<Resource> {
-        self.lock()
-            .keys()
-            .map(|(kind, name)| Resource {
-                kind: *kind,
-                id: name.clone(),
-                name: name.clone(),
-            })
-            .collect()
+        self.lock().keys().map(resource).collect()
     }
 
     /// Returns at the next answer to a creating call.
@@ -234,6 +243,14 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(ResourceKind, String), State>> {
         // A panic elsewhere must not keep teardown from reading the ledger.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn resource((kind, name): &(ResourceKind, String)) -> Resource {
+    Resource {
+        kind: *kind,
+        id: name.clone(),
+        name: name.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ mod collect;
 pub mod dispatcher;
 pub mod effect;
 mod executor;
+mod following;
 pub mod gate;
 pub mod gc;
 mod hooks;

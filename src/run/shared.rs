@@ -1,6 +1,7 @@
 //! What the tasks of a run share, and how they speak to its loop.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -8,9 +9,9 @@ use super::Recorder;
 use super::effect::Input;
 use super::output::Tails;
 use crate::clock::Instant;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Seen};
 use crate::event::Event;
-use crate::name::ServiceName;
+use crate::name::{ContainerId, ServiceName};
 use crate::plan::StepId;
 
 /// What the tasks of a run share.
@@ -20,9 +21,15 @@ pub(super) struct Shared {
     pub(super) tails: Tails,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) begun: Instant,
+    /// How much output of each container was seen, over all its starts.
+    pub(super) seen: Mutex<BTreeMap<ContainerId, Seen>>,
 }
 
 impl Shared {
+    pub(super) fn lock_seen(&self) -> MutexGuard<'_, BTreeMap<ContainerId, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn send(&self, input: Input) {
         // Nobody listens once the run is over, and then nobody needs to know.
         let _ = self.inputs.send(input);

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::ledger::{Late, Ledger};
 use crate::clock::{self, Instant};
-use crate::engine::{Engine, EngineError, FailureKind, Removal, Resource, ResourceKind};
+use crate::engine::{Engine, EngineError, FailureKind, Listing, Removal, Resource, ResourceKind};
 use crate::outcome::{Leftover, TeardownReport};
 
 /// Limits of a teardown.
@@ -57,8 +57,12 @@ impl Default for Limits {
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Limit of one listing.
-const LISTING: Duration = Duration::from_secs(10);
+/// How long the removals of one rank are waited for before the others are begun. One that the engine
+/// never answers must not keep everything else there.
+const RANK: Duration = Duration::from_secs(10);
+
+/// How long a removal may take before it is asked for once more.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Removes everything that belongs to the ledger's run.
 pub async fn tear_down(
@@ -69,11 +73,15 @@ pub async fn tear_down(
     if ledger.is_untouched() {
         return TeardownReport::default();
     }
+    let (sender, answers) = mpsc::unbounded_channel();
     let mut teardown = Teardown {
         engine: Arc::clone(engine),
         ledger: Arc::clone(ledger),
         limits,
         begun: clock::now(),
+        sender,
+        answers,
+        under_way: BTreeMap::new(),
         removed: BTreeSet::new(),
         already_gone: BTreeSet::new(),
         reasons: BTreeMap::new(),
@@ -87,11 +95,17 @@ pub async fn tear_down(
     }
 }
 
+type Answer = (Resource, Result<Removal, EngineError>);
+
 struct Teardown {
     engine: Arc<dyn Engine>,
     ledger: Arc<Ledger>,
     limits: Limits,
     begun: Instant,
+    sender: mpsc::UnboundedSender<Answer>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    /// Removals that the engine has not answered, and since when.
+    under_way: BTreeMap<Resource, Instant>,
     removed: BTreeSet<Resource>,
     already_gone: BTreeSet<Resource>,
     reasons: BTreeMap<Resource, String>,
@@ -105,30 +119,25 @@ impl Teardown {
         loop {
             // Asked before the listing: what was in flight when the listing was made may be missing from it.
             let complete = self.nothing_can_appear();
-            match self.list().await {
-                Ok(listing) if listing.is_empty() && complete => return Vec::new(),
-                Ok(listing) => {
-                    last_answer = clock::now();
-                    let before = self.removed.len();
-                    self.remove_all(&listing).await;
-                    if self.removed.len() > before {
-                        pause = FIRST_PAUSE;
-                        // What was removed is verified by the next listing at once.
-                        if !self.over() {
-                            continue;
-                        }
-                    }
-                    if self.over() {
-                        return self.left(listing);
-                    }
-                }
-                Err(error) => {
-                    let silent = error.kind == FailureKind::Unreachable
-                        && last_answer.elapsed() >= self.limits.engine_silent;
-                    if silent || self.over() {
-                        return self.unknown(&error);
-                    }
-                }
+            let listing = self.engine.listing(self.ledger.run()).await;
+            if listing.is_empty() && complete {
+                return Vec::new();
+            }
+            let unreachable = |error: &EngineError| error.kind == FailureKind::Unreachable;
+            let silent = listing.unknown.len() == ResourceKind::ALL.len()
+                && listing.unknown.values().all(unreachable);
+            if !silent {
+                last_answer = clock::now();
+            }
+            let before = self.removed.len();
+            self.remove_all(&listing.found).await;
+            if self.over() || last_answer.elapsed() >= self.limits.engine_silent {
+                return self.left(listing);
+            }
+            if self.removed.len() > before {
+                pause = FIRST_PAUSE;
+                // What was removed is verified by the next listing at once.
+                continue;
             }
             // An answer to a call in flight is the reason to look again; the pause is for what
             // comes without one.
@@ -142,28 +151,17 @@ impl Teardown {
         self.begun.elapsed() >= self.limits.total
     }
 
-    async fn list(&self) -> Result<Vec<Resource>, EngineError> {
-        let run = self.ledger.run();
-        clock::within(LISTING, self.engine.list(run))
-            .await
-            .unwrap_or_else(|reached| {
-                Err(EngineError {
-                    attempt: format!("list what run `{run}` has left"),
-                    kind: FailureKind::Unreachable,
-                    message: reached.to_string(),
-                })
-            })
+    fn is_gone(&self, kind: ResourceKind, name: &str) -> bool {
+        self.removed
+            .iter()
+            .chain(&self.already_gone)
+            .any(|resource| resource.kind == kind && resource.name == name)
     }
 
     /// No creating call is in flight, and no lost reply is recent enough for its resource to appear
     /// yet.
     fn nothing_can_appear(&self) -> bool {
-        let seen = |kind: ResourceKind, name: &str| {
-            self.removed
-                .iter()
-                .chain(&self.already_gone)
-                .any(|resource| resource.kind == kind && resource.name == name)
-        };
+        let seen = |kind: ResourceKind, name: &str| self.is_gone(kind, name);
         self.ledger.is_quiet()
             && self
                 .ledger
@@ -178,87 +176,111 @@ impl Teardown {
             .iter()
             .cloned()
             .partition(|resource| resource.kind == ResourceKind::Container);
-        self.remove_rank(containers).await;
-        self.remove_rank(others).await;
+        self.remove_rank(&containers).await;
+        self.remove_rank(&others).await;
     }
 
-    async fn remove_rank(&mut self, rank: Vec<Resource>) {
-        let (sender, mut answers) = mpsc::unbounded_channel();
+    async fn remove_rank(&mut self, rank: &[Resource]) {
         for resource in rank {
+            let asked = self.under_way.get(resource);
+            if asked.is_some_and(|since| since.elapsed() < ASK_AGAIN) {
+                continue;
+            }
+            self.under_way.insert(resource.clone(), clock::now());
             let engine = Arc::clone(&self.engine);
-            let sender = sender.clone();
+            let sender = self.sender.clone();
+            let resource = resource.clone();
             // Spawned and never aborted: when time is over the removal goes on without us.
             tokio::spawn(async move {
                 let answer = engine.remove(&resource).await;
                 let _ = sender.send((resource, answer));
             });
         }
-        drop(sender);
-        let left = self.limits.total.saturating_sub(self.begun.elapsed());
-        let collect = async {
-            while let Some((resource, answer)) = answers.recv().await {
-                match answer {
-                    Ok(Removal::Removed) => {
-                        self.removed.insert(resource);
-                    }
-                    Ok(Removal::AlreadyGone) => {
-                        self.already_gone.insert(resource);
-                    }
-                    Err(error) => {
-                        self.reasons.insert(resource, error.to_string());
-                    }
-                }
+        let begun = clock::now();
+        let limit = RANK.min(self.limits.total.saturating_sub(self.begun.elapsed()));
+        while rank.iter().any(|one| self.under_way.contains_key(one)) {
+            let left = limit.saturating_sub(begun.elapsed());
+            match clock::within(left, self.answers.recv()).await {
+                Ok(Some((resource, answer))) => self.answered(resource, answer),
+                _ => return,
             }
-        };
-        let _ = clock::within(left, collect).await;
+        }
     }
 
-    /// Time is over: what the last listing showed and was not removed since.
-    fn left(&self, listing: Vec<Resource>) -> Vec<Leftover> {
+    fn answered(&mut self, resource: Resource, answer: Result<Removal, EngineError>) {
+        self.under_way.remove(&resource);
+        match answer {
+            Ok(Removal::Removed) => {
+                self.removed.insert(resource);
+            }
+            // The answer to a second question about what the first one has removed.
+            Ok(Removal::AlreadyGone) if self.removed.contains(&resource) => {}
+            Ok(Removal::AlreadyGone) => {
+                self.already_gone.insert(resource);
+            }
+            Err(error) => {
+                self.reasons.insert(resource, error.message);
+            }
+        }
+    }
+
+    /// Time is over: what the last listing showed and was not removed since, what was recorded of
+    /// the kinds that could not be listed, and what the engine may still create.
+    fn left(&self, listing: Listing) -> Vec<Leftover> {
         let mut left: Vec<Leftover> = listing
+            .found
             .into_iter()
             .filter(|resource| {
                 !self.removed.contains(resource) && !self.already_gone.contains(resource)
             })
             .map(|resource| {
-                let reason = self
-                    .reasons
-                    .get(&resource)
-                    .cloned()
-                    .unwrap_or_else(|| format!("not removed within {:?}", self.limits.total));
+                let reason = self.reason(&resource);
                 Leftover { resource, reason }
             })
             .collect();
-        if !self.ledger.is_quiet() {
-            left.push(Leftover {
-                resource: Resource {
-                    kind: ResourceKind::Container,
+        let recorded = self.ledger.recorded();
+        for (kind, error) in listing.unknown {
+            let reason = format!("unknown, since the engine does not tell: {error}");
+            let known = recorded
+                .iter()
+                .filter(|one| one.kind == kind && !self.is_gone(kind, &one.name));
+            let mut known: Vec<Resource> = known.cloned().collect();
+            // The records of a dead run are not complete.
+            if known.is_empty() && self.ledger.is_replayed() {
+                known.push(Resource {
+                    kind,
                     id: String::new(),
-                    name: "(a creation that the engine has not answered yet)".to_owned(),
-                },
-                reason: "the engine is still busy with it".to_owned(),
-            });
+                    name: format!("any {kind} of run {}", self.ledger.run()),
+                });
+            }
+            left.extend(known.into_iter().map(|resource| Leftover {
+                resource,
+                reason: reason.clone(),
+            }));
+        }
+        for resource in self.ledger.in_flight() {
+            if !left
+                .iter()
+                .any(|one| one.resource.kind == resource.kind && one.resource.name == resource.name)
+            {
+                let reason = "the engine has not answered yet whether it creates it".to_owned();
+                left.push(Leftover { resource, reason });
+            }
         }
         left
     }
 
-    /// The engine does not answer: everything recorded and not known to be removed may still be
-    /// there.
-    fn unknown(&self, error: &EngineError) -> Vec<Leftover> {
-        let gone = |resource: &Resource| {
-            self.removed
-                .iter()
-                .chain(&self.already_gone)
-                .any(|other| other.kind == resource.kind && other.name == resource.name)
-        };
-        self.ledger
-            .recorded()
-            .into_iter()
-            .filter(|resource| !gone(resource))
-            .map(|resource| Leftover {
-                resource,
-                reason: format!("unknown, since the engine does not answer: {error}"),
-            })
-            .collect()
+    fn reason(&self, resource: &Resource) -> String {
+        match (self.under_way.get(resource), self.reasons.get(resource)) {
+            (Some(since), _) => format!(
+                "the engine has not answered its removal within {} s",
+                since.elapsed().as_secs()
+            ),
+            (None, Some(reason)) => format!(
+                "not removed within {} s, last: {reason}",
+                self.limits.total.as_secs()
+            ),
+            (None, None) => format!("not removed within {} s", self.limits.total.as_secs()),
+        }
     }
 }

@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use futures::future::{AbortHandle, Abortable};
-use futures::{FutureExt as _, StreamExt as _};
-use tokio::sync::oneshot;
 
 use super::archive;
 use super::effect::{Input, Work};
 use super::executor::Executor;
+use super::following::{self, Follower};
 use super::gate::{Permit, StartGate};
 use super::ledger::Intent;
 use super::obtaining;
@@ -167,8 +167,8 @@ impl Executor {
         service: ServiceName,
         container: ContainerId,
     ) -> impl Future<Output = Option<Result<ContainerFacts, EngineError>>> + Send + use<> {
-        let (complete, drained) = oneshot::channel();
-        self.drained.insert(service.clone(), drained);
+        let (following, follower) = following::channel();
+        self.following.insert(service.clone(), following);
         let (handle, registration) = AbortHandle::new_pair();
         self.droppable.push(handle);
         let shared = Arc::clone(&self.shared);
@@ -176,7 +176,7 @@ impl Executor {
         let passing = Abortable::new(passing, registration);
         async move {
             let permit = passing.await.ok()?;
-            let started = start(&shared, service, &container, complete).await;
+            let started = start(&shared, service, &container, follower).await;
             drop(permit);
             Some(match started {
                 Ok(()) => shared.engine.inspect_container(&container).await,
@@ -299,18 +299,16 @@ async fn start(
     shared: &Arc<Shared>,
     service: ServiceName,
     container: &ContainerId,
-    complete: oneshot::Sender<()>,
+    follower: Follower,
 ) -> Result<(), EngineError> {
-    let mut output = shared.engine.attach(container).await?;
-    let drain = Arc::clone(shared);
-    // An attached stream that nobody reads blocks the container, so it is drained whatever happens
-    // to the run.
-    tokio::spawn(async move {
-        while let Some(Ok(chunk)) = output.next().await {
-            drain.tails.push(&service, chunk.stream, &chunk.bytes);
-            drain.recorder.output(&service, &chunk).await;
-        }
-        let _ = complete.send(());
-    });
+    let output = shared.engine.attach(container).await?;
+    let following = following::follow(
+        Arc::clone(shared),
+        service,
+        container.clone(),
+        output,
+        follower,
+    );
+    tokio::spawn(following);
     shared.engine.start_container(container).await
 }

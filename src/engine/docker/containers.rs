@@ -6,29 +6,34 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, ContainerSummary, ExecConfig};
+use bollard::models::{ContainerCreateBody, ContainerSummary, ExecConfig, ExecInspectResponse};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
-    KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    KillContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
 use bollard::{Docker, body_full};
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 
-use super::create;
 use super::error::{removal, translate};
 use super::mounts::Mounts;
-use super::since_1970;
+use super::{again, create, since_1970};
+use crate::clock;
 use crate::engine::{
     Belonging, ContainerFacts, ContainerSpec, EngineError, ExecOutcome, ExecSpec, Exit,
-    FailureKind, NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind,
+    FailureKind, NetworkAddress, OutputChunk, OutputStream, Removal, Resource, ResourceKind, Seen,
 };
 use crate::name::{ContainerId, NetworkId};
 
 /// How much of a command's output is kept, in bytes. Large enough for the kernel's tables of
 /// listening sockets.
 const EXEC_TAIL: usize = 256 << 10;
+
+/// Pauses between two questions about a command whose output was cut off, growing.
+const EXEC_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_EXEC_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) async fn create(
     docker: &Docker,
@@ -97,6 +102,27 @@ pub(super) async fn attach(
                 .map_err(|error| translate(&attempt, error))
         })
         .boxed())
+}
+
+/// From the engine's own log of the container, which it keeps from the first byte of the first start on.
+pub(super) fn output_after(
+    docker: &Docker,
+    container: &ContainerId,
+    mut seen: Seen,
+) -> BoxStream<'static, Result<OutputChunk, EngineError>> {
+    let attempt = format!("read the output of container `{container}`");
+    let options = LogsOptionsBuilder::default()
+        .follow(true)
+        .stdout(true)
+        .stderr(true)
+        .build();
+    docker
+        .logs(container.as_str(), Some(options))
+        .map(move |chunk| match chunk {
+            Ok(chunk) => Ok(seen.cut(output_chunk(chunk))),
+            Err(error) => Err(translate(&attempt, error)),
+        })
+        .boxed()
 }
 
 pub(super) fn output_chunk(output: LogOutput) -> OutputChunk {
@@ -264,19 +290,39 @@ pub(super) async fn exec(
         .map_err(failed)?;
     let mut tail: Vec<u8> = Vec::new();
     if let StartExecResults::Attached { mut output, .. } = started {
-        while let Some(chunk) = output.next().await {
-            let chunk = chunk.map_err(failed)?.into_bytes();
-            tail.extend_from_slice(&chunk);
+        // A stream that breaks costs the rest of the output, and not what the command came to.
+        while let Some(Ok(chunk)) = output.next().await {
+            tail.extend_from_slice(&chunk.into_bytes());
             let excess = tail.len().saturating_sub(EXEC_TAIL);
             tail.drain(..excess);
         }
     }
-    let inspected = docker.inspect_exec(&created.id).await.map_err(failed)?;
-    let code = inspected.exit_code.ok_or_else(|| EngineError {
-        attempt: attempt.clone(),
-        kind: FailureKind::Internal,
-        message: "the engine does not know its exit code".to_owned(),
-    })?;
+    let mut pause = EXEC_PAUSE;
+    let code = loop {
+        let inspected = again::reading(|| async {
+            let answer = docker.inspect_exec(&created.id).await;
+            answer.map_err(failed)
+        });
+        match inspected.await? {
+            ExecInspectResponse {
+                exit_code: Some(code),
+                ..
+            } => break code,
+            ExecInspectResponse {
+                running: Some(true),
+                ..
+            } => {}
+            _ => {
+                return Err(EngineError {
+                    attempt,
+                    kind: FailureKind::Internal,
+                    message: "the engine does not know its exit code".to_owned(),
+                });
+            }
+        }
+        clock::pause(pause).await;
+        pause = (pause * 2).min(LONGEST_EXEC_PAUSE);
+    };
     Ok(ExecOutcome {
         code,
         output_tail: String::from_utf8_lossy(&tail).into_owned(),

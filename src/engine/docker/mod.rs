@@ -3,6 +3,7 @@
 //! bollard sends unversioned requests whatever was negotiated, so features are gated here by what
 //! `/version` answers.
 
+mod again;
 mod archives;
 mod build;
 mod connect;
@@ -34,9 +35,11 @@ use self::error::translate;
 use super::{
     Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
     Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
-    Interaction, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec, OutputChunk, PullSink,
-    PullSpec, Removal, Resource, ResourceKind, Session, TerminalSize, VolumeSpec,
+    Interaction, LISTING, Listing, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec,
+    OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, Seen, Session, TerminalSize,
+    VolumeSpec,
 };
+use crate::clock::{self, LimitReached};
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 
@@ -80,22 +83,32 @@ impl DockerEngine {
 }
 
 impl DockerEngine {
-    /// Everything with a label, `NAME` or `NAME=VALUE`. The four listings are asked for at once.
-    /// Volumes are listed together with the rest, since a container's create makes them before it
-    /// answers.
+    /// Everything with a label, `NAME` or `NAME=VALUE`.
     async fn labelled(&self, label: String) -> Result<Vec<Belonging>, EngineError> {
+        let mut all = Vec::new();
+        for (kind, answer) in self.labelled_by_kind(label).await {
+            all.extend(answer.map_err(|reached| Listing::late(&format!("{kind}s"), reached))??);
+        }
+        Ok(all)
+    }
+
+    /// The four listings are asked for at once. Volumes are listed together with the rest, since a
+    /// container's create makes them before it answers. A volume plugin that is dead makes the
+    /// listing of volumes fail, and must not keep the containers from being removed.
+    async fn labelled_by_kind(&self, label: String) -> [(ResourceKind, Listed); 4] {
         let filter = HashMap::from([("label".to_owned(), vec![label])]);
         let (containers, networks, volumes, images) = futures::join!(
-            containers::list(&self.docker, &filter),
-            networks::list(&self.docker, &filter),
-            networks::list_volumes(&self.docker, &filter),
-            images::list(&self.docker, &filter),
+            clock::within(LISTING, containers::list(&self.docker, &filter)),
+            clock::within(LISTING, networks::list(&self.docker, &filter)),
+            clock::within(LISTING, networks::list_volumes(&self.docker, &filter)),
+            clock::within(LISTING, images::list(&self.docker, &filter)),
         );
-        let mut all = containers?;
-        all.extend(networks?);
-        all.extend(volumes?);
-        all.extend(images?);
-        Ok(all)
+        [
+            (ResourceKind::Container, containers),
+            (ResourceKind::Network, networks),
+            (ResourceKind::Volume, volumes),
+            (ResourceKind::Image, images),
+        ]
     }
 }
 
@@ -171,7 +184,7 @@ impl Engine for DockerEngine {
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
-        images::inspect(&self.docker, reference).await
+        again::reading(|| images::inspect(&self.docker, reference)).await
     }
 
     async fn pull_image(&self, spec: &PullSpec, sink: &PullSink) -> Result<(), EngineError> {
@@ -199,7 +212,7 @@ impl Engine for DockerEngine {
     }
 
     async fn find_network(&self, name: &str) -> Result<Option<NetworkId>, EngineError> {
-        networks::find(&self.docker, name).await
+        again::reading(|| networks::find(&self.docker, name)).await
     }
 
     async fn connect_network(
@@ -224,7 +237,15 @@ impl Engine for DockerEngine {
         &self,
         container: &ContainerId,
     ) -> Result<BoxStream<'static, Result<OutputChunk, EngineError>>, EngineError> {
-        containers::attach(&self.docker, container).await
+        again::reading(|| containers::attach(&self.docker, container)).await
+    }
+
+    fn output_after(
+        &self,
+        container: &ContainerId,
+        seen: Seen,
+    ) -> BoxStream<'static, Result<OutputChunk, EngineError>> {
+        containers::output_after(&self.docker, container, seen)
     }
 
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
@@ -247,7 +268,7 @@ impl Engine for DockerEngine {
         &self,
         container: &ContainerId,
     ) -> Result<ContainerFacts, EngineError> {
-        containers::inspect(&self.docker, container).await
+        again::reading(|| containers::inspect(&self.docker, container)).await
     }
 
     async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError> {
@@ -313,8 +334,21 @@ impl Engine for DockerEngine {
     }
 
     async fn list(&self, run: RunId) -> Result<Vec<Resource>, EngineError> {
-        let all = self.labelled(format!("{}={run}", super::RUN_LABEL)).await?;
-        Ok(all.into_iter().map(|one| one.resource).collect())
+        let listing = self.listing(run).await;
+        match listing.unknown.into_values().next() {
+            Some(error) => Err(error),
+            None => Ok(listing.found),
+        }
+    }
+
+    async fn listing(&self, run: RunId) -> Listing {
+        let label = format!("{}={run}", super::RUN_LABEL);
+        let mut listing = Listing::default();
+        for (kind, answer) in self.labelled_by_kind(label).await {
+            let resources = |all: Vec<Belonging>| all.into_iter().map(|one| one.resource).collect();
+            listing.add(kind, answer.map(|answer| answer.map(resources)));
+        }
+        listing
     }
 
     async fn list_all(&self) -> Result<Vec<Belonging>, EngineError> {
@@ -340,7 +374,34 @@ impl Engine for DockerEngine {
     async fn names_on(&self, network: &NetworkId) -> Result<Vec<NamesOnNetwork>, EngineError> {
         networks::names_on(&self.docker, network).await
     }
+
+    /// Asked over a connection of its own: those that are open already are served until the end.
+    async fn still_there(&self) -> Result<(), EngineError> {
+        let attempt = "reach the engine over a new connection";
+        let asking = async {
+            let docker = self.endpoint.connect()?;
+            docker
+                .ping()
+                .await
+                .map_err(|error| translate(attempt, error))
+        };
+        match clock::within(NEW_CONNECTION, asking).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(reached) => Err(EngineError {
+                attempt: attempt.to_owned(),
+                kind: FailureKind::Unreachable,
+                message: reached.to_string(),
+            }),
+        }
+    }
 }
+
+/// The answer to one listing.
+type Listed = Result<Result<Vec<Belonging>, EngineError>, LimitReached>;
+
+/// How long the engine may take to answer over a new connection.
+const NEW_CONNECTION: Duration = Duration::from_secs(5);
 
 fn parse_api(text: &str) -> Option<(u16, u16)> {
     let (major, minor) = text.split_once('.')?;

@@ -24,7 +24,7 @@ use super::{
     Belonging, BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount,
     ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
     ImageFacts, Interaction, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec, OutputChunk,
-    OutputStream, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, Session,
+    OutputStream, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, Seen, Session,
     TerminalSize, VolumeSpec,
 };
 use crate::clock;
@@ -364,6 +364,15 @@ impl Engine for MemoryEngine {
             futures::stream::iter([Ok(chunk)]).chain(end.filter_map(|()| async { None }))
         });
         Ok(stream.boxed())
+    }
+
+    /// Its streams never break, so nobody asks.
+    fn output_after(
+        &self,
+        _container: &ContainerId,
+        _seen: Seen,
+    ) -> BoxStream<'static, Result<OutputChunk, EngineError>> {
+        futures::stream::empty().boxed()
     }
 
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
