@@ -23,6 +23,9 @@ const ENGINE_PAUSE: Duration = Duration::from_secs(10);
 /// How often.
 const ENGINE_ATTEMPTS: u32 = 360;
 
+/// Pause before an engine without a socket is looked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 /// The run to watch over, if that is what this process was started for. Asked before the command line
 /// is read, and without a runtime: the watchdog has to stay small for as long as the run takes.
 pub(super) fn wanted(mut arguments: impl Iterator<Item = OsString>) -> Option<RunId> {
@@ -58,7 +61,7 @@ pub(super) fn watchdog(run: RunId) -> ExitCode {
 
 /// How much longer an environment is held, by the engine's word; `None` when there is nothing of it.
 fn left(run: RunId) -> Result<Option<Duration>, ExitCode> {
-    with_engine(async |engine| {
+    with_engine(Duration::ZERO, async |engine| {
         let found = gc::survey(&engine, &Processes::look()).await;
         let found = found.map_err(|_error| ExitCode::Engine)?;
         let standing = found.into_iter().find(|one| one.run == run);
@@ -73,8 +76,9 @@ fn left(run: RunId) -> Result<Option<Duration>, ExitCode> {
 }
 
 fn reap(run: RunId, records: Vec<Record>) -> ExitCode {
-    let reaped = with_engine(async |engine| {
-        let report = tear_down(&engine, &Ledger::replay(run, records), Limits::patient()).await;
+    let limits = Limits::patient();
+    let reaped = with_engine(limits.engine_silent, async |engine| {
+        let report = tear_down(&engine, &Ledger::replay(run, records), limits).await;
         Ok(if report.left.is_empty() {
             ExitCode::Passed
         } else {
@@ -86,13 +90,25 @@ fn reap(run: RunId, records: Vec<Record>) -> ExitCode {
 
 /// Everything that is needed for talking to the engine is made only now: until here the process only
 /// waits.
+///
+/// An engine that is being restarted has no socket; for so long it is waited for.
 fn with_engine<T>(
+    patience: Duration,
     task: impl AsyncFnOnce(Arc<dyn Engine>) -> Result<T, ExitCode>,
 ) -> Result<T, ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|_error| ExitCode::Bug)?;
-    let engine = DockerEngine::from_environment().map_err(|_error| ExitCode::Engine)?;
-    runtime.block_on(task(Arc::new(engine)))
+    runtime.block_on(async {
+        let begun = clock::now();
+        let engine = loop {
+            match DockerEngine::from_environment() {
+                Ok(engine) => break engine,
+                Err(_) if begun.elapsed() < patience => clock::pause(ASK_AGAIN).await,
+                Err(_) => return Err(ExitCode::Engine),
+            }
+        };
+        task(Arc::new(engine)).await
+    })
 }

@@ -65,6 +65,7 @@ impl Executor {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
+                run: wiring.ledger.run(),
                 engine: Arc::clone(&wiring.engine),
                 recorder: Arc::clone(&wiring.recorder),
                 tails: Tails::default(),

@@ -13,6 +13,7 @@ pub mod gc;
 mod hooks;
 mod leasing;
 pub mod ledger;
+mod lost;
 mod obtaining;
 pub mod output;
 mod readying;

@@ -11,11 +11,12 @@ use super::output::Tails;
 use crate::clock::Instant;
 use crate::engine::{Engine, EngineError, Seen};
 use crate::event::Event;
-use crate::name::{ContainerId, ServiceName};
+use crate::name::{ContainerId, RunId, ServiceName};
 use crate::plan::StepId;
 
 /// What the tasks of a run share.
 pub(super) struct Shared {
+    pub(super) run: RunId,
     pub(super) engine: Arc<dyn Engine>,
     pub(super) recorder: Arc<dyn Recorder>,
     pub(super) tails: Tails,

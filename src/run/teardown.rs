@@ -35,7 +35,12 @@ impl Limits {
         Self {
             total: Duration::from_secs(15 * 60),
             engine_silent: Duration::from_secs(10 * 60),
-            ..Self::default()
+            // An engine with a dozen runs on it was seen to create a network eight seconds after
+            // whoever had asked for it was killed.
+            late: Late {
+                lost: Duration::from_secs(60),
+                dropped: Duration::from_secs(5),
+            },
         }
     }
 }
@@ -48,7 +53,9 @@ impl Default for Limits {
                 lost: Duration::from_secs(8),
                 dropped: Duration::from_millis(500),
             },
-            engine_silent: Duration::from_secs(15),
+            // A daemon that is restarted gives its containers up to fifteen seconds, and needs some
+            // for itself.
+            engine_silent: Duration::from_secs(30),
         }
     }
 }
@@ -272,15 +279,16 @@ impl Teardown {
 
     fn reason(&self, resource: &Resource) -> String {
         match (self.under_way.get(resource), self.reasons.get(resource)) {
-            (Some(since), _) => format!(
+            // A removal that was asked for a moment ago is not the reason.
+            (Some(since), reason) if reason.is_none() || since.elapsed() >= RANK => format!(
                 "the engine has not answered its removal within {} s",
                 since.elapsed().as_secs()
             ),
-            (None, Some(reason)) => format!(
+            (_, Some(reason)) => format!(
                 "not removed within {} s, last: {reason}",
                 self.limits.total.as_secs()
             ),
-            (None, None) => format!("not removed within {} s", self.limits.total.as_secs()),
+            (_, None) => format!("not removed within {} s", self.limits.total.as_secs()),
         }
     }
 }

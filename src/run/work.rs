@@ -12,6 +12,7 @@ use super::executor::Executor;
 use super::following::{self, Follower};
 use super::gate::{Permit, StartGate};
 use super::ledger::Intent;
+use super::lost::{self, Start};
 use super::obtaining;
 use super::shared::Shared;
 use crate::engine::{
@@ -69,7 +70,12 @@ impl Executor {
             Work::CreateNetwork(spec) => {
                 let intent = self.intend(ResourceKind::Network, &spec.name);
                 let creating = create(shared, step, intent, move |shared| async move {
-                    let id = shared.engine.create_network(&spec).await?;
+                    let id = match shared.engine.create_network(&spec).await {
+                        Err(error) => NetworkId::new(
+                            lost::found(&shared, ResourceKind::Network, &spec.name, error).await?,
+                        ),
+                        Ok(id) => id,
+                    };
                     Ok(Input::NetworkCreated { step, id })
                 });
                 self.spawn(creating.boxed());
@@ -77,7 +83,9 @@ impl Executor {
             Work::CreateVolume(spec) => {
                 let intent = self.intend(ResourceKind::Volume, &spec.name);
                 let creating = create(shared, step, intent, move |shared| async move {
-                    shared.engine.create_volume(&spec).await?;
+                    if let Err(error) = shared.engine.create_volume(&spec).await {
+                        lost::found(&shared, ResourceKind::Volume, &spec.name, error).await?;
+                    }
                     Ok(Input::StepDone { step })
                 });
                 self.spawn(creating.boxed());
@@ -85,7 +93,13 @@ impl Executor {
             Work::CreateContainer(spec) => {
                 let intent = self.intend(ResourceKind::Container, &spec.name);
                 let creating = create(shared, step, intent, move |shared| async move {
-                    let id = shared.engine.create_container(&spec).await?;
+                    let id = match shared.engine.create_container(&spec).await {
+                        Err(error) => ContainerId::new(
+                            lost::found(&shared, ResourceKind::Container, &spec.name, error)
+                                .await?,
+                        ),
+                        Ok(id) => id,
+                    };
                     Ok(Input::ContainerCreated { step, id })
                 });
                 self.spawn(creating.boxed());
@@ -128,7 +142,7 @@ impl Executor {
                 self.spawn_droppable(upload(shared, step, container, entries).boxed());
             }
             Work::Start { service, container } => {
-                let starting = self.start(service.clone(), container);
+                let starting = self.start(service.clone(), container, Start::First);
                 let starting = async move {
                     match starting.await {
                         Some(Ok(facts)) => shared.send(Input::Started { step, facts }),
@@ -144,7 +158,7 @@ impl Executor {
     /// Starts an ended container once more.
     pub(super) fn restart(&mut self, service: ServiceName, container: ContainerId) {
         let shared = Arc::clone(&self.shared);
-        let starting = self.start(service.clone(), container);
+        let starting = self.start(service.clone(), container, Start::Again);
         let starting = async move {
             let input = match starting.await {
                 Some(Ok(facts)) => Input::Restarted { service, facts },
@@ -166,6 +180,7 @@ impl Executor {
         &mut self,
         service: ServiceName,
         container: ContainerId,
+        which: Start,
     ) -> impl Future<Output = Option<Result<ContainerFacts, EngineError>>> + Send + use<> {
         let (following, follower) = following::channel();
         self.following.insert(service.clone(), following);
@@ -176,7 +191,7 @@ impl Executor {
         let passing = Abortable::new(passing, registration);
         async move {
             let permit = passing.await.ok()?;
-            let started = start(&shared, service, &container, follower).await;
+            let started = start(&shared, service, (&container, which), follower).await;
             drop(permit);
             Some(match started {
                 Ok(()) => shared.engine.inspect_container(&container).await,
@@ -298,7 +313,7 @@ async fn pass(shared: Arc<Shared>, gate: Arc<dyn StartGate>) -> Permit {
 async fn start(
     shared: &Arc<Shared>,
     service: ServiceName,
-    container: &ContainerId,
+    (container, which): (&ContainerId, Start),
     follower: Follower,
 ) -> Result<(), EngineError> {
     let output = shared.engine.attach(container).await?;
@@ -310,5 +325,8 @@ async fn start(
         follower,
     );
     tokio::spawn(following);
-    shared.engine.start_container(container).await
+    match shared.engine.start_container(container).await {
+        Ok(()) => Ok(()),
+        Err(error) => lost::started(shared, container, which, error).await,
+    }
 }

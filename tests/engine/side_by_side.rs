@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::project::held_suite;
-use crate::harness::slow_engine::SlowEngine;
+use crate::harness::faulty_engine::FaultyEngine;
 use crate::harness::{Project, Run, events, image, wait};
 
 /// More container starts than the limits of these tests allow at once.
@@ -29,7 +29,7 @@ services:
 /// Starts a run that talks to `engine`, with a limit of `limit` starts at once.
 fn start<'project>(
     project: &'project Project,
-    engine: &SlowEngine,
+    engine: &FaultyEngine,
     limit: &str,
     out: &str,
 ) -> Run<'project> {
@@ -48,7 +48,7 @@ fn says_that_it_waits(run: &Run<'_>) -> bool {
 #[test]
 fn runs_side_by_side_start_no_more_containers_at_once_than_the_limit() {
     let project = several_starts();
-    let engine = SlowEngine::holding(&project, "POST /containers/*/start");
+    let engine = FaultyEngine::holding(&project, "POST /containers/*/start");
     let outs = ["one", "two", "three"];
     let runs = outs.map(|out| start(&project, &engine, "2", out));
     engine.until_held(2);
@@ -74,7 +74,7 @@ fn runs_side_by_side_start_no_more_containers_at_once_than_the_limit() {
 #[test]
 fn a_run_that_is_killed_while_it_starts_a_container_makes_room_at_once() {
     let project = several_starts();
-    let engine = SlowEngine::holding(&project, "POST /containers/*/start");
+    let engine = FaultyEngine::holding(&project, "POST /containers/*/start");
     let mut first = start(&project, &engine, "1", "first");
     engine.until_held(1);
     let mut second = start(&project, &engine, "1", "second");
@@ -93,7 +93,7 @@ fn a_run_that_is_killed_while_it_starts_a_container_makes_room_at_once() {
 #[test]
 fn a_run_that_is_ended_while_it_waits_for_others_starts_nothing_more() {
     let project = several_starts();
-    let engine = SlowEngine::holding(&project, "POST /containers/*/start");
+    let engine = FaultyEngine::holding(&project, "POST /containers/*/start");
     let first = start(&project, &engine, "1", "first");
     engine.until_held(1);
     let mut second = start(&project, &engine, "1", "second");

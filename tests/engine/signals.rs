@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::harness::faulty_engine::FaultyEngine;
 use crate::harness::project::held_suite;
-use crate::harness::slow_engine::SlowEngine;
 use crate::harness::{Finished, Project, Run, image};
 
 /// From the signal to the end of the process, with nothing left on the engine.
@@ -236,7 +236,7 @@ services:
 fn teardown_waits_for_what_the_engine_is_still_creating() {
     for request in ["POST /networks/create", "POST /containers/create"] {
         let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
-        let engine = SlowEngine::holding(&project, request);
+        let engine = FaultyEngine::holding(&project, request);
         let mut command = project.command(&[]);
         command.env("DOCKER_HOST", engine.address());
         let mut run = Run::start(&project, command, "out");

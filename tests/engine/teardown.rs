@@ -9,7 +9,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 
-use crate::harness::engine::RUN_LABEL;
+use crate::harness::engine::{RUN_LABEL, Resource};
 use crate::harness::project::held_suite;
 use crate::harness::run::watchdog_of;
 use crate::harness::{Project, image, wait};
@@ -58,11 +58,22 @@ fn a_network_that_somebody_else_has_joined_is_removed_all_the_same() {
             )
             .await
     });
+    let before = project.engine.inspect_one(&foreign.resource("container"));
     project.open_gate();
     run.finish().assert_code(0);
-    // It was only put out of the network.
-    let there = project.engine.labelled(Foreign::LABEL, &foreign.value);
-    assert!(there.iter().any(|resource| resource.kind == "container"));
+    // It was only put out of the network: it runs as before, on the network that is its own.
+    let after = project.engine.inspect_one(&foreign.resource("container"));
+    assert_eq!(after.pointer("/State/Running"), Some(&true.into()));
+    assert_eq!(
+        after.pointer("/State/StartedAt"),
+        before.pointer("/State/StartedAt")
+    );
+    let networks = |inspected: &serde_json::Value| {
+        let networks = inspected.pointer("/NetworkSettings/Networks");
+        let networks = networks.and_then(serde_json::Value::as_object).unwrap();
+        networks.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!((networks(&before).len(), networks(&after).len()), (2, 1));
 }
 
 /// Removes the container of a service from under a run, as a tidy colleague would.
@@ -116,15 +127,15 @@ services:
 
 /// A container, a network and a volume that are not envrun's, although they look like it. They
 /// carry a label of the test and are removed by it.
-struct Foreign<'project> {
+pub(crate) struct Foreign<'project> {
     project: &'project Project,
-    value: String,
+    pub(crate) value: String,
 }
 
 impl<'project> Foreign<'project> {
-    const LABEL: &'static str = "dev.envrun.test.foreign";
+    pub(crate) const LABEL: &'static str = "dev.envrun.test.foreign";
 
-    fn make(project: &'project Project, name: &str) -> Self {
+    pub(crate) fn make(project: &'project Project, name: &str) -> Self {
         let random = uuid::Uuid::new_v4();
         let value = random.to_string();
         let [third, fourth, ..] = *random.as_bytes();
@@ -170,13 +181,16 @@ impl<'project> Foreign<'project> {
         foreign
     }
 
-    /// The id of the thing of this kind.
-    fn id(&self, kind: &str) -> String {
+    /// The thing of this kind.
+    fn resource(&self, kind: &str) -> Resource {
         let all = self.project.engine.labelled(Self::LABEL, &self.value);
         all.into_iter()
             .find(|resource| resource.kind == kind)
             .unwrap()
-            .id
+    }
+
+    fn id(&self, kind: &str) -> String {
+        self.resource(kind).id
     }
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::harness::faulty_engine::FaultyEngine;
 use crate::harness::project::held_suite;
 use crate::harness::run::watchdog_of;
-use crate::harness::slow_engine::SlowEngine;
 use crate::harness::{Project, Run, image, wait};
 
 /// From the death of envrun to an engine without its run.
 const REAPED_WITHIN: Duration = Duration::from_secs(10);
 
-/// After a creation whose answer nobody heard, the watchdog looks on for some seconds.
-const WATCHFUL_FOR: Duration = Duration::from_secs(20);
+/// After a creation whose answer nobody heard, the watchdog looks on for a minute.
+const WATCHFUL_FOR: Duration = Duration::from_secs(80);
 
 fn held() -> Project {
     Project::new(&format!(
@@ -146,7 +146,7 @@ fn alone_ten_services_that_are_created_are_gone_three_seconds_after_sigkill() {
 #[track_caller]
 fn what_arrives_late_is_reaped(request: &'static str) {
     let project = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
-    let engine = SlowEngine::holding(&project, request);
+    let engine = FaultyEngine::holding(&project, request);
     let mut command = project.command(&[]);
     command.env("DOCKER_HOST", engine.address());
     let mut run = Run::start(&project, command, "out");

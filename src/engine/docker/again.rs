@@ -1,4 +1,4 @@
-//! Reading again what a broken connection has cut off. Only for calls that change nothing: whether
+//! Reading again what a broken connection has cut off, or what the engine had a moment's trouble with. Only for calls that change nothing: whether
 //! another one took effect is not known, and is for the caller to find out.
 
 use std::time::Duration;
@@ -13,13 +13,17 @@ const PAUSES: [Duration; 3] = [
     Duration::from_millis(400),
 ];
 
-/// Makes a reading call, and makes it again while the connection breaks.
+/// Makes a reading call, and makes it again while the connection breaks or the engine fails inside.
 pub(super) async fn reading<T, F: Future<Output = Result<T, EngineError>>>(
     call: impl Fn() -> F,
 ) -> Result<T, EngineError> {
     for pause in PAUSES {
         match call().await {
-            Err(error) if error.kind == FailureKind::Unreachable => clock::pause(pause).await,
+            Err(error)
+                if matches!(error.kind, FailureKind::Unreachable | FailureKind::Internal) =>
+            {
+                clock::pause(pause).await;
+            }
             answer => return answer,
         }
     }
@@ -49,9 +53,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_broken_connection_is_a_reason_to_ask_again() {
+    async fn an_answer_that_says_something_is_no_reason_to_ask_again() {
         assert_eq!(calls_of(FailureKind::Unreachable).await, 4);
         assert_eq!(calls_of(FailureKind::NotFound).await, 1);
-        assert_eq!(calls_of(FailureKind::Internal).await, 1);
+        assert_eq!(calls_of(FailureKind::Internal).await, 4);
+        assert_eq!(calls_of(FailureKind::Busy).await, 1);
     }
 }

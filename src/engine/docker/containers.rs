@@ -287,16 +287,23 @@ pub(super) async fn exec(
     let started = docker
         .start_exec(&created.id, None::<StartExecOptions>)
         .await
-        .map_err(failed)?;
+        .map_err(failed);
     let mut tail: Vec<u8> = Vec::new();
-    if let StartExecResults::Attached { mut output, .. } = started {
-        // A stream that breaks costs the rest of the output, and not what the command came to.
-        while let Some(Ok(chunk)) = output.next().await {
-            tail.extend_from_slice(&chunk.into_bytes());
-            let excess = tail.len().saturating_sub(EXEC_TAIL);
-            tail.drain(..excess);
+    let lost = match started {
+        Ok(StartExecResults::Attached { mut output, .. }) => {
+            // A stream that breaks costs the rest of the output, and not what the command came to.
+            while let Some(Ok(chunk)) = output.next().await {
+                tail.extend_from_slice(&chunk.into_bytes());
+                let excess = tail.len().saturating_sub(EXEC_TAIL);
+                tail.drain(..excess);
+            }
+            None
         }
-    }
+        Ok(StartExecResults::Detached) => None,
+        // It may have started all the same.
+        Err(error) if error.kind == FailureKind::Unreachable => Some(error),
+        Err(error) => return Err(error),
+    };
     let mut pause = EXEC_PAUSE;
     let code = loop {
         let inspected = again::reading(|| async {
@@ -313,11 +320,11 @@ pub(super) async fn exec(
                 ..
             } => {}
             _ => {
-                return Err(EngineError {
-                    attempt,
+                return Err(lost.unwrap_or_else(|| EngineError {
+                    attempt: attempt.clone(),
                     kind: FailureKind::Internal,
                     message: "the engine does not know its exit code".to_owned(),
-                });
+                }));
             }
         }
         clock::pause(pause).await;

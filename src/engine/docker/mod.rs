@@ -129,11 +129,11 @@ fn parse_time(text: &str) -> Option<SystemTime> {
 impl Engine for DockerEngine {
     async fn describe(&self) -> Result<Capabilities, EngineError> {
         let attempt = format!("reach the engine at `{}`", self.endpoint);
-        let version = self
-            .docker
-            .version()
-            .await
-            .map_err(|error| translate(&attempt, error))?;
+        let asking = again::reading(async || {
+            let version = self.docker.version().await;
+            version.map_err(|error| translate(&attempt, error))
+        });
+        let version = asking.await?;
         let product = version
             .platform
             .map(|platform| platform.name)

@@ -373,6 +373,10 @@ pub(super) fn step_failure(
             "EngineUnreachable",
             Some(engine_hint(error)),
         ),
+        // The engine could not even say whether it has the image.
+        Action::ObtainImage(_) if is_of_the_engine(error) => {
+            (FailureClass::Engine, "EngineRefused", None)
+        }
         Action::ObtainImage(index) => match plan.images.get(index.0) {
             Some(PlannedImage::Reference(pull)) => {
                 let (kind, hint) = image_failure(pull, &error.message);
@@ -404,6 +408,11 @@ pub(super) fn step_failure(
         log_tail,
         hint,
     }
+}
+
+/// Whether the engine has failed at a question to itself, and neither a registry nor a build.
+fn is_of_the_engine(error: &EngineError) -> bool {
+    error.kind == FailureKind::Internal && error.attempt.starts_with("inspect image")
 }
 
 /// The kind of a failure to have an image, and what can be done about it.

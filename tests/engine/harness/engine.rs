@@ -109,7 +109,7 @@ impl Engine {
         found.unwrap_or_else(|| panic!("the run has no container of `{service}`"))
     }
 
-    fn inspect_one(&self, resource: &Resource) -> Value {
+    pub(crate) fn inspect_one(&self, resource: &Resource) -> Value {
         self.runtime.block_on(async {
             let id = resource.id.as_str();
             let json = match resource.kind {

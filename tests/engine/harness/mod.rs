@@ -3,12 +3,12 @@
 
 pub(crate) mod engine;
 pub(crate) mod events;
+pub(crate) mod faulty_engine;
 pub(crate) mod image;
 pub(crate) mod junit;
 pub(crate) mod project;
 pub(crate) mod registry;
 pub(crate) mod run;
-pub(crate) mod slow_engine;
 pub(crate) mod wait;
 
 pub(crate) use self::engine::Engine;

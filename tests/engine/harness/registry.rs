@@ -40,6 +40,8 @@ pub(crate) enum Trouble {
     Status(u16),
     /// The registry closes the connection.
     Close,
+    /// The registry never answers.
+    Stall,
     /// The registry answers 429 and asks to wait, in these words.
     Wait(&'static str),
 }
@@ -279,6 +281,11 @@ fn answer(mut client: TcpStream, behind: &str, traffic: &Arc<Mutex<Traffic>>) {
     };
     match trouble {
         Some(Trouble::Close) => {}
+        Some(Trouble::Stall) => {
+            // Until the engine has lost its patience, or its client.
+            let mut piece = [0; 4096];
+            while client.read(&mut piece).is_ok_and(|length| length > 0) {}
+        }
         Some(Trouble::Status(status)) => {
             let _ = client.write_all(words(status, "").as_bytes());
         }

@@ -162,9 +162,24 @@ impl<'project> Run<'project> {
     /// The same for a run that may take longer than others.
     #[track_caller]
     pub(crate) fn finish_within(mut self, deadline: Duration) -> Finished<'project> {
+        let finished = self.ended_within(deadline);
+        if let Some(run) = events::run_id(&self.out) {
+            assert_eq!(self.project.engine.of_run(&run), [], "left behind");
+        }
+        finished
+    }
+
+    /// Waits for the end of a run that may have to leave something on the engine. It is removed when
+    /// the run is dropped.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> Finished<'project> {
+        self.ended_within(LONGEST_RUN)
+    }
+
+    #[track_caller]
+    fn ended_within(&mut self, deadline: Duration) -> Finished<'project> {
         let status = self.wait(deadline);
-        let run = events::run_id(&self.out);
-        let finished = Finished {
+        Finished {
             project: self.project,
             code: status
                 .code()
@@ -173,11 +188,7 @@ impl<'project> Run<'project> {
             stderr: self.said(),
             events: events::read(&self.out),
             out: self.out.clone(),
-        };
-        if let Some(run) = run {
-            assert_eq!(self.project.engine.of_run(&run), [], "left behind");
         }
-        finished
     }
 
     /// Waits until nothing of this run is on the engine.

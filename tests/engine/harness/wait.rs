@@ -26,6 +26,12 @@ pub(crate) fn until<T>(
     }
 }
 
+/// Lets time pass where that is what is tested: a slow answer, the moment of a signal.
+#[expect(clippy::disallowed_methods, reason = "this is the clock of the tests")]
+pub(crate) fn pass(time: Duration) {
+    std::thread::sleep(time);
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "tests are synchronous and poll; this is their clock module"
