@@ -18,6 +18,7 @@ mod build_files;
 mod build_keys;
 mod command_line;
 mod concurrency;
+mod engine_restarts;
 mod equality;
 mod exit_codes;
 mod faults;
