@@ -22,6 +22,7 @@ mod engine_restarts;
 mod equality;
 mod exit_codes;
 mod faults;
+mod full_disk;
 mod gc;
 mod harness;
 mod holding;
