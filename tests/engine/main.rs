@@ -41,6 +41,7 @@ mod scenario;
 mod sharing;
 mod side_by_side;
 mod signals;
+mod soak;
 mod teardown;
 mod terminal;
 mod untrusted;
