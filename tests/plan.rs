@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use envrun::config::model::Project;
 use envrun::config::{self, Request};
-use envrun::engine::{ContainerSpec, ImageFacts, ImageHealthcheck, MountSpecSource, Networking};
+use envrun::engine::{
+    ContainerSpec, DIRECTORY_LABEL, ImageFacts, ImageHealthcheck, MountSpecSource, Networking,
+};
 use envrun::image::mirror::parse_pair;
 use envrun::image::policy::Present;
 use envrun::image::{Mirrors, Platform};
@@ -441,9 +443,9 @@ volumes: { data:  }
         })
         .collect();
     insta::assert_snapshot!(mounts.join("\n"), @"
-    envrun-0123456789ab-data 2 at /data
-    envrun-0123456789ab-web-volume-1 2 at /cache
-    envrun-0123456789ab-web-volume-2 2 at /logs
+    envrun-0123456789ab-data 4 at /data
+    envrun-0123456789ab-web-volume-1 4 at /cache
+    envrun-0123456789ab-web-volume-2 4 at /logs
     ");
     assert_eq!(spec.name, "envrun-0123456789ab-web");
     let Networking::Network(_, endpoint) = spec.networking else {
@@ -993,9 +995,13 @@ fn replicas_share_the_name_of_the_service_and_nothing_else() {
             )
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#"
-    envrun-0123456789ab-web--1 ["web", "web--1", "www"] Volume { name: "envrun-0123456789ab-web--1-volume-0", labels: {"dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.project": "test", "dev.envrun.replica": "web--1", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
-    envrun-0123456789ab-web--2 ["web", "web--2", "www"] Volume { name: "envrun-0123456789ab-web--2-volume-0", labels: {"dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.project": "test", "dev.envrun.replica": "web--2", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
+    // The directory is another one each time.
+    let told = told
+        .join("\n")
+        .replace(&plan.labels[DIRECTORY_LABEL], "[DIRECTORY]");
+    insta::assert_snapshot!(told, @r#"
+    envrun-0123456789ab-web--1 ["web", "web--1", "www"] Volume { name: "envrun-0123456789ab-web--1-volume-0", labels: {"dev.envrun.directory": "[DIRECTORY]", "dev.envrun.lease": "{\"seconds\":1800}", "dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.directory": "[DIRECTORY]", "dev.envrun.lease": "{\"seconds\":1800}", "dev.envrun.project": "test", "dev.envrun.replica": "web--1", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
+    envrun-0123456789ab-web--2 ["web", "web--2", "www"] Volume { name: "envrun-0123456789ab-web--2-volume-0", labels: {"dev.envrun.directory": "[DIRECTORY]", "dev.envrun.lease": "{\"seconds\":1800}", "dev.envrun.project": "test", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef"}, subpath: None } {"dev.envrun.directory": "[DIRECTORY]", "dev.envrun.lease": "{\"seconds\":1800}", "dev.envrun.project": "test", "dev.envrun.replica": "web--2", "dev.envrun.run": "01234567-89ab-4def-8123-456789abcdef", "dev.envrun.service": "web"}
     "#);
 }
 

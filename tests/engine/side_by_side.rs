@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::project::held_suite;
 use crate::harness::faulty_engine::FaultyEngine;
+use crate::harness::project::held_suite;
 use crate::harness::{Project, Run, events, image, wait};
 
 /// More container starts than the limits of these tests allow at once.

@@ -124,7 +124,8 @@ fn ten_services_are_gone_in_time(moment: &str, at: impl Fn(&mut Run<'_>)) {
         last_seen < promised(),
         "killed while {moment}: {last_seen:?}"
     );
-    println!("killed while {moment}: something was there for {last_seen:?}");
+    let figure = format!("killed while {moment}: something was there for {last_seen:?}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), figure.as_bytes());
 }
 
 #[test]
