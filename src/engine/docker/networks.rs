@@ -193,30 +193,44 @@ pub(super) async fn connect(
 /// A network that something still hangs on is freed by force first.
 pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Removal, EngineError> {
     let removed = removal(resource, docker.remove_network(&resource.id).await);
-    if removed
-        .as_ref()
-        .is_err_and(|error| error.kind == FailureKind::Busy)
-    {
-        disconnect_all(docker, &resource.id).await;
+    match removed {
+        Err(error) if error.kind == FailureKind::Busy => {
+            if disconnect_all(docker, &resource.id).await == Some(0) {
+                return Err(EngineError {
+                    message: format!("{}; {LOST_COUNT}", error.message),
+                    ..error
+                });
+            }
+            Err(error)
+        }
+        removed => removed,
     }
-    removed
 }
 
-/// Best effort: what cannot be disconnected now is tried again with the next removal.
-async fn disconnect_all(docker: &Docker, network: &str) {
-    let Ok(inspected) = docker
+/// An engine was seen to count an endpoint that it does not have. It counts anew when it starts.
+const LOST_COUNT: &str =
+    "the engine shows nothing on it: if that does not change, restarting the engine corrects its count";
+
+/// Best effort: what cannot be disconnected now is tried again with the next removal. Returns how many
+/// endpoints there were, if the engine has said.
+async fn disconnect_all(docker: &Docker, network: &str) -> Option<usize> {
+    let inspected = docker
         .inspect_network(network, None::<InspectNetworkOptions>)
         .await
-    else {
-        return;
-    };
-    for container in inspected.containers.unwrap_or_default().into_keys() {
+        .ok()?;
+    let endpoints = inspected.containers.unwrap_or_default();
+    let count = endpoints.len();
+    for (key, endpoint) in endpoints {
+        // An endpoint whose container is gone is found by its name alone.
+        let is_orphan = key.starts_with("ep-");
+        let container = endpoint.name.filter(|_| is_orphan).unwrap_or(key);
         let request = NetworkDisconnectRequest {
             container,
             force: Some(true),
         };
         let _ = docker.disconnect_network(network, request).await;
     }
+    Some(count)
 }
 
 pub(super) async fn list(
