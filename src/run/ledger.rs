@@ -194,6 +194,13 @@ impl Ledger {
         self.replayed
     }
 
+    /// Whether the engine has answered every creating call. Where it has not, something may appear
+    /// long after its time, and the watchdog is the one who can wait for it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.lock().values().all(|state| *state == State::Settled)
+    }
+
     /// What is being created by calls that the engine has not answered. The ids are the names.
     #[must_use]
     pub fn in_flight(&self) -> Vec<Resource> {

@@ -204,6 +204,8 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
         .teardown
         .as_ref()
         .is_some_and(|report| report.left.is_empty())
+        // A build that was dropped may leave its image after all.
+        && ledger.is_settled()
     {
         ledger.done();
     }
