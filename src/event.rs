@@ -47,11 +47,13 @@ pub enum Event {
         /// One line.
         message: String,
     },
-    /// What dead runs had left was removed, in the background.
+    /// What a dead run had left was removed, in the background.
     Swept {
-        /// How many runs.
-        runs: usize,
-        /// What they had left: `2 containers, 1 network`.
+        /// The dead run.
+        run: RunId,
+        /// Its project.
+        project: String,
+        /// What was removed: `2 containers, 1 network`.
         removed: String,
     },
     /// A step of the plan begins.

@@ -17,11 +17,12 @@ use crate::exit_code::{ExitCode, Signal};
 use crate::host::process::Processes;
 use crate::lease::{Identity, Lease, Neighbours as _};
 use crate::name::RunId;
+use crate::outcome::TeardownReport;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
 use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters, Style};
 use crate::run::dispatcher::{Hold, HoldWhen, Settings};
-use crate::run::gc;
+use crate::run::gc::{self, Found};
 use crate::run::ledger::{IntentSink, Ledger};
 use crate::run::teardown::Limits;
 use crate::run::watchdog::Watchdog;
@@ -226,18 +227,24 @@ pub(super) async fn perform(
 /// gc` to say, and what is not done when the run is over is left to the next one.
 async fn sweep(engine: Arc<dyn Engine>, processes: Processes, recorder: Arc<dyn Recorder>) {
     let begun = clock::now();
-    let Ok(swept) = gc::sweep(&engine, &processes, Limits::default()).await else {
-        return;
-    };
-    let kinds = swept
-        .iter()
-        .flat_map(|(_, report)| &report.removed)
-        .map(|resource| resource.kind);
-    if !swept.is_empty() {
+    let tell = |dead: Found, report: TeardownReport| {
+        if report.removed.is_empty() {
+            return;
+        }
+        let kinds = report.removed.iter().map(|resource| resource.kind);
         let removed = gc::inventory(kinds);
-        let runs = swept.len();
-        recorder.event(begun.elapsed(), Event::Swept { runs, removed });
-    }
+        let (run, project) = (dead.run, dead.project);
+        recorder.event(
+            begun.elapsed(),
+            Event::Swept {
+                run,
+                project,
+                removed,
+            },
+        );
+    };
+    // An engine that does not answer is what the run ends with.
+    let _ = gc::sweep(&engine, &processes, Limits::default(), &tell).await;
 }
 
 async fn prepare(

@@ -141,12 +141,12 @@ impl OutputDirectory {
         };
         write().map_err(|error| FileProblem {
             what: self.path.join(REPORT).display().to_string(),
-            cause: error.to_string(),
+            cause: cause(&error),
         })?;
         if taken_away {
             return Err(FileProblem {
                 what: self.path.join(LOGS).display().to_string(),
-                cause: "somebody has removed the output directory during the run".to_owned(),
+                cause: TAKEN_AWAY.to_owned(),
             });
         }
         Ok(())
@@ -154,7 +154,7 @@ impl OutputDirectory {
 
     /// Whether what is at the path is still the directory of this run.
     #[cfg(unix)]
-    fn is_still_there(&self) -> bool {
+    pub(super) fn is_still_there(&self) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         let file = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let there = fs::symlink_metadata(self.path.join(LOCK)).map(file);
@@ -162,9 +162,22 @@ impl OutputDirectory {
     }
 
     #[cfg(not(unix))]
-    fn is_still_there(&self) -> bool {
+    pub(super) fn is_still_there(&self) -> bool {
         self.path.join(LOCK).exists() && self.lock.metadata().is_ok()
     }
+}
+
+/// Why nothing can be written any more.
+pub(super) const TAKEN_AWAY: &str = "somebody has removed the output directory during the run";
+
+/// The cause of an error in the words of the operating system, without the path that errors of temporary
+/// files add: one cause is told once, whatever files it hits.
+fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" at path \"")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(unix)]

@@ -170,14 +170,15 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
         Event::RunAborted { failure } => aborted(failure, directory),
         Event::SignalReceived { signal } => vec![format!("{} received", signal.name())],
         Event::Verdict { .. } | Event::TeardownStarted => Vec::new(),
-        Event::Swept { runs, removed } => {
-            let whose = if *runs == 1 {
-                "a dead run"
-            } else {
-                "dead runs"
-            };
-            vec![format!("removed what {whose} had left: {removed}")]
-        }
+        Event::Swept {
+            run,
+            project,
+            removed,
+        } => vec![format!(
+            "removed what dead run {} of `{}` had left: {removed}",
+            run.short(),
+            sanitise(project)
+        )],
         Event::Held {
             run,
             time,

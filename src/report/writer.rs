@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::directory::OutputDirectory;
+use super::directory::{OutputDirectory, TAKEN_AWAY};
 use super::events::EventLog;
 use super::logs::{Log, Logs};
 use crate::clock;
@@ -158,7 +158,13 @@ fn write_all(
             }
         };
         if let Err(problem) = written {
-            note(problems, &problem.what, &problem.cause);
+            // That it cannot be found is not the cause.
+            let cause = if directory.is_still_there() {
+                &problem.cause
+            } else {
+                TAKEN_AWAY
+            };
+            note(problems, &problem.what, cause);
         }
     }
 }

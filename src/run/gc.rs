@@ -130,7 +130,8 @@ pub async fn remove(engine: &Arc<dyn Engine>, run: RunId, limits: Limits) -> Tea
     tear_down(engine, &Ledger::replay(run, []), limits).await
 }
 
-/// Removes what dead runs have left, all runs at once. Returns each with what became of it.
+/// Removes what dead runs have left, all runs at once, and tells what became of each as soon as that
+/// is known: one that cannot be removed must not keep the others from being told.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -138,14 +139,16 @@ pub async fn sweep(
     engine: &Arc<dyn Engine>,
     neighbours: &(dyn Neighbours + Sync),
     limits: Limits,
-) -> Result<Vec<(Found, TeardownReport)>, EngineError> {
+    tell: &(dyn Fn(Found, TeardownReport) + Sync),
+) -> Result<(), EngineError> {
     let found = survey(engine, neighbours).await?;
     let dead = found
         .into_iter()
         .filter(|one| one.standing == Standing::Dead);
     let removals = dead.map(|one| async move {
         let report = remove(engine, one.run, limits).await;
-        (one, report)
+        tell(one, report);
     });
-    Ok(futures::future::join_all(removals).await)
+    futures::future::join_all(removals).await;
+    Ok(())
 }

@@ -476,8 +476,10 @@ fn every_run_removes_what_dead_runs_have_left_and_says_so() {
     let mut command = project.command(&[]);
     command.env("ENVRUN_GC", "1");
     let mut run = Run::start(&project, command, "out");
-    let swept = run.event("what was removed", |event| event.kind() == "swept");
-    assert!(swept.text("removed").contains("container"), "{swept:?}");
+    let swept = run.event("what was removed", |event| {
+        event.kind() == "swept" && event.text("run") == planted.run
+    });
+    assert_eq!(swept.text("removed"), "1 container, 1 network, 1 volume");
     assert_eq!(planted.left(), 0);
     project.open_gate();
     run.finish().assert_code(0);

@@ -1,6 +1,6 @@
 //! Environments that are left to a person, leases that are renewed, and what dead runs have left.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use envrun::clock;
@@ -9,8 +9,9 @@ use envrun::engine::memory::{Behaviour, MemoryEngine};
 use envrun::engine::{Belonging, Engine, FailureKind, ResourceKind};
 use envrun::exit_code::{ExitCode, Signal};
 use envrun::lease::{Neighbours, Owner, Standing};
+use envrun::outcome::TeardownReport;
 use envrun::run::dispatcher::{Hold, HoldWhen, Settings};
-use envrun::run::gc;
+use envrun::run::gc::{self, Found};
 use envrun::run::teardown::Limits;
 use insta::assert_snapshot;
 
@@ -94,7 +95,6 @@ async fn an_environment_is_held_as_soon_as_everything_in_it_is_ready() {
 1811 ms  api started
 1860 ms  api ready: tcp 3000
 1860 ms  verdict: passed
-1867 ms  warning: no watchdog ends the environment at its time (there is none): it stays until `envrun down` or `envrun gc`
 1867 ms  held for 3600s: api, db
 1867 ms  exit code 0
 ");
@@ -264,6 +264,14 @@ async fn a_lease_that_cannot_be_renewed_is_a_warning_and_tried_again() {
     assert_eq!(engine.everything(), []);
 }
 
+/// What became of dead runs; nothing when the engine did not answer.
+async fn sweep(engine: &Arc<dyn Engine>) -> Vec<(Found, TeardownReport)> {
+    let swept = Mutex::new(Vec::new());
+    let tell = |found, report| swept.lock().expect("not poisoned").push((found, report));
+    let _ = gc::sweep(engine, &Stranger, Limits::default(), &tell).await;
+    swept.into_inner().expect("not poisoned")
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_run_has_left_is_swept_once_its_lease_is_over_whatever_call_fails() {
     let left = || async {
@@ -280,12 +288,10 @@ async fn what_a_dead_run_has_left_is_swept_once_its_lease_is_over_whatever_call_
         (engine, shared)
     };
     let (engine, shared) = left().await;
-    let swept = gc::sweep(&shared, &Stranger, Limits::default());
-    assert_eq!(swept.await.expect("an answer").len(), 0, "it may be alive");
+    assert_eq!(sweep(&shared).await.len(), 0, "it may be alive");
     clock::pause(HOUR / 2).await;
     let before = engine.calls().len();
-    let swept = gc::sweep(&shared, &Stranger, Limits::default()).await;
-    let swept = swept.expect("an answer");
+    let swept = sweep(&shared).await;
     assert_eq!(swept.len(), 1);
     assert_eq!(swept[0].0.run, RUN);
     assert_eq!(
@@ -303,7 +309,7 @@ async fn what_a_dead_run_has_left_is_swept_once_its_lease_is_over_whatever_call_
         });
         // One that fails is one that the next run, or a person, repeats.
         for _ in 0..2 {
-            let _ = gc::sweep(&shared, &Stranger, Limits::default()).await;
+            sweep(&shared).await;
         }
         assert_eq!(engine.everything(), [], "call {call}");
     }

@@ -18,3 +18,4 @@ mod networks;
 mod replicas;
 mod restarts;
 mod support;
+mod watchdog;

@@ -15,7 +15,7 @@ use envrun::outcome::Outcome;
 use envrun::plan::{Plan, Selection, subnet};
 use envrun::run::dispatcher::Settings;
 use envrun::run::gate::{Open, StartGate};
-use envrun::run::ledger::Ledger;
+use envrun::run::ledger::{IntentSink, Ledger, Record};
 use envrun::run::teardown::Limits;
 use envrun::run::{Recorder, Wiring};
 use tokio::sync::mpsc;
@@ -76,6 +76,18 @@ fn selected(compose: &str, selection: &Selection) -> Plan {
 #[derive(Default)]
 pub(crate) struct Told {
     events: Mutex<Vec<(Duration, Event)>>,
+    records: Mutex<Vec<Record>>,
+}
+
+/// What a watchdog would read.
+struct Pipe(Arc<Told>);
+
+impl IntentSink for Pipe {
+    fn pass_on(&self, record: &Record) -> std::io::Result<()> {
+        let mut records = self.0.records.lock().expect("not poisoned");
+        records.push(record.clone());
+        Ok(())
+    }
 }
 
 impl Told {
@@ -83,6 +95,11 @@ impl Told {
     pub(crate) fn events(&self) -> Vec<Event> {
         let events = self.events.lock().expect("not poisoned");
         events.iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    /// What the watchdog was told, in order.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.records.lock().expect("not poisoned").clone()
     }
 
     /// The events that matter to people, one line each with its time.
@@ -223,7 +240,7 @@ async fn run_whole(
         engine: Arc::new(engine.clone()),
         prober: Arc::new(engine.clone()),
         recorder: Arc::clone(&told) as Arc<dyn Recorder>,
-        ledger: Ledger::new(RUN, None),
+        ledger: Ledger::new(RUN, Some(Box::new(Pipe(Arc::clone(&told))))),
         gate,
         signals: receiver,
         limits: Limits::default(),

@@ -208,8 +208,7 @@ pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Remov
 }
 
 /// An engine was seen to count an endpoint that it does not have. It counts anew when it starts.
-const LOST_COUNT: &str =
-    "the engine shows nothing on it: if that does not change, restarting the engine corrects its count";
+const LOST_COUNT: &str = "the engine shows nothing on it: if that does not change, restarting the engine corrects its count";
 
 /// Best effort: what cannot be disconnected now is tried again with the next removal. Returns how many
 /// endpoints there were, if the engine has said.
