@@ -14,6 +14,7 @@ use crate::host::process::Processes;
 use crate::lease::Standing;
 use crate::name::RunId;
 use crate::run::gc::{self, Found};
+use crate::run::watchdog;
 
 /// Connects to the engine and finds the run there that is named, or that is held for this directory.
 pub(super) async fn find(wanted: Option<&str>) -> Result<(Arc<dyn Engine>, Found), ExitCode> {
@@ -142,7 +143,8 @@ pub(super) fn end_keeper(found: &Found) {
         ..
     } = &found.standing
     {
-        Processes::look().end(keeper);
+        let run = found.run.to_string();
+        Processes::look().end(keeper, &[watchdog::SUBCOMMAND, &run]);
     }
 }
 

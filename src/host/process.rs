@@ -36,13 +36,15 @@ impl Processes {
         })
     }
 
-    /// Asks a process to end, unless its pid has become another one's.
-    pub fn end(&self, owner: &Owner) {
+    /// Asks a process to end, unless its pid has become another one's, or it was not started with these
+    /// arguments: who it is was read from a label, which anybody may have written.
+    pub fn end(&self, owner: &Owner, arguments: &[&str]) {
         let Some(this) = &self.this else { return };
         let pid = i32::try_from(owner.pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid
             && owner.is_beside(this)
             && self.of(owner.pid).as_ref() == Some(owner)
+            && has_arguments(Path::new("/proc"), owner.pid, arguments)
         {
             // It may end at this moment by itself.
             let _ = kill_process(pid, Signal::TERM);
@@ -90,6 +92,16 @@ fn identity(proc: &Path, pid: u32) -> Option<Owner> {
         pid,
         started: start_time(proc, pid)?,
     })
+}
+
+/// Whether a process was started with exactly these arguments, after its own name.
+fn has_arguments(proc: &Path, pid: u32, arguments: &[&str]) -> bool {
+    let Ok(line) = std::fs::read(proc.join(pid.to_string()).join("cmdline")) else {
+        return false;
+    };
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    let given = line.split(|byte| *byte == 0).skip(1);
+    given.eq(arguments.iter().map(|argument| argument.as_bytes()))
 }
 
 /// When a process started, in ticks since the boot (field 22 of proc(5) `stat`). A process that has
@@ -146,6 +158,37 @@ mod tests {
         }
         child.wait().expect("ended");
         assert!(!processes.is_alive(&child_owner));
+    }
+
+    #[test]
+    fn only_the_process_that_is_meant_is_ended() {
+        let processes = Processes::look();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("started");
+        let meant = processes.of(child.id()).expect("running");
+        let earlier = Owner {
+            started: meant.started - 1,
+            ..meant.clone()
+        };
+        let elsewhere = Owner {
+            boot: "another".to_owned(),
+            ..meant.clone()
+        };
+        processes.end(&earlier, &["60"]);
+        processes.end(&elsewhere, &["60"]);
+        processes.end(&meant, &["61"]);
+        processes.end(&meant, &["60", "1"]);
+        processes.end(&meant, &[]);
+        assert_eq!(child.try_wait().expect("a child"), None);
+        // A signal that was sent would have come before this one.
+        processes.end(&meant, &["60"]);
+        let status = child.wait().expect("ended");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(15)
+        );
     }
 
     #[test]

@@ -507,9 +507,28 @@ fn a_run_whose_process_was_killed_with_its_watchdog_is_dead_at_once() {
     run.signal(Signal::KILL);
     run.wait(Duration::from_secs(5));
     assert!(!project.engine.of_run(&id).is_empty());
-    let output = gc(&project, &[]);
+
+    // Another run on the same engine is none of its business.
+    let other = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
+    let mut going_on = other.start();
+    going_on.until_suite_started("checks");
+    let before = other.engine.of_run(&going_on.id());
+
+    let output = gc(&project, &["--run", &id]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(project.engine.of_run(&id), []);
+    assert_eq!(other.engine.of_run(&going_on.id()), before);
+    other.open_gate();
+    going_on.finish().assert_code(0);
+}
+
+#[test]
+fn gc_of_a_run_that_left_nothing_succeeds() {
+    let project = Project::new("");
+    let nobody = uuid::Uuid::new_v4().to_string();
+    let output = gc(&project, &["--run", &nobody]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
 }
 
 #[test]

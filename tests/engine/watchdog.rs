@@ -295,38 +295,3 @@ fn the_watchdog_goes_with_a_run_that_ends_by_itself() {
         watchdog_of(&id).is_none().then_some(())
     });
 }
-
-#[test]
-fn gc_removes_what_a_run_has_left_whose_watchdog_died_too() {
-    let project = held();
-    let mut run = project.start();
-    run.until_suite_started("checks");
-    let id = run.id();
-    // The watchdog first: it would be at work otherwise.
-    kill_process(run.watchdog(), Signal::KILL).unwrap();
-    run.signal(Signal::KILL);
-    run.wait(Duration::from_secs(5));
-    assert!(!project.engine.of_run(&id).is_empty());
-
-    // Another run on the same engine is none of its business.
-    let other = Project::new(&format!("services:\n  checks:\n    {}\n", held_suite()));
-    let mut going_on = other.start();
-    going_on.until_suite_started("checks");
-    let before = other.engine.of_run(&going_on.id());
-
-    let output = project.envrun(&["gc", "--run", &id]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(project.engine.of_run(&id), []);
-    assert_eq!(other.engine.of_run(&going_on.id()), before);
-    other.open_gate();
-    going_on.finish().assert_code(0);
-}
-
-#[test]
-fn gc_of_a_run_that_left_nothing_succeeds() {
-    let project = Project::new("");
-    let nobody = uuid::Uuid::new_v4().to_string();
-    let output = project.envrun(&["gc", "--run", &nobody]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(output.stdout.is_empty(), "{output:?}");
-}
