@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::writer::FileProblem;
+use super::problem::{FileProblem, TAKEN_AWAY, cause};
 use crate::name::RunId;
 
 /// Where reports go unless told otherwise, relative to the working directory.
@@ -165,19 +165,6 @@ impl OutputDirectory {
     pub(super) fn is_still_there(&self) -> bool {
         self.path.join(LOCK).exists() && self.lock.metadata().is_ok()
     }
-}
-
-/// Why nothing can be written any more.
-pub(super) const TAKEN_AWAY: &str = "somebody has removed the output directory during the run";
-
-/// The cause of an error in the words of the operating system, without the path that errors of temporary
-/// files add: one cause is told once, whatever files it hits.
-fn cause(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" at path \"")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 #[cfg(unix)]

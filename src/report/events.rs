@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::directory::OutputDirectory;
 use super::growing::GrowingFile;
-use super::writer::FileProblem;
+use super::problem::FileProblem;
 use crate::event::{Event, SCHEMA_VERSION};
 
 /// An event with its time.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::writer::FileProblem;
+use super::problem::FileProblem;
 
 /// A file that grows by whole pieces.
 pub(super) struct GrowingFile {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::directory::{BUILDS, LOGS, OutputDirectory};
 use super::growing::GrowingFile;
-use super::writer::FileProblem;
+use super::problem::FileProblem;
 use crate::name::ServiceName;
 
 /// Which log. Names of services and titles of builds are `[a-zA-Z0-9._-]+`, so they are safe as names

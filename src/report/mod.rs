@@ -10,6 +10,7 @@ mod growing;
 mod junit;
 mod logs;
 mod plain;
+mod problem;
 mod progress;
 mod pulls;
 mod table;

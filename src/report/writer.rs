@@ -11,9 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::directory::{OutputDirectory, TAKEN_AWAY};
+use super::directory::OutputDirectory;
 use super::events::EventLog;
 use super::logs::{Log, Logs};
+use super::problem::{FileProblem, TAKEN_AWAY, summary};
 use crate::clock;
 
 /// How long the directory may take for a report before the run goes on without it, and for output
@@ -26,15 +27,6 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of output that may wait to be written. Beyond, whoever writes them waits, as it would for a
 /// slow pipe.
 const BACKLOG: u32 = 64 << 20;
-
-/// Something that could not be written: what, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileProblem {
-    /// The file.
-    pub(super) what: String,
-    /// The cause, in the words of the operating system.
-    pub(super) cause: String,
-}
 
 enum Message {
     Event(Vec<u8>),
@@ -183,31 +175,6 @@ fn note(problems: &Mutex<Vec<FileProblem>>, what: &str, cause: &str) {
 
 fn lock(problems: &Mutex<Vec<FileProblem>>) -> MutexGuard<'_, Vec<FileProblem>> {
     problems.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One line a cause, in the order in which they came.
-fn summary(problems: &[FileProblem]) -> Vec<String> {
-    let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
-    for problem in problems {
-        match causes.iter_mut().find(|(cause, _)| *cause == problem.cause) {
-            Some((_, files)) => files.push(&problem.what),
-            None => causes.push((&problem.cause, vec![&problem.what])),
-        }
-    }
-    causes
-        .into_iter()
-        .map(|(cause, files)| {
-            let first = files.first().copied().unwrap_or_default();
-            match files.len() {
-                1 => format!("cannot write `{first}`: {cause}"),
-                2 => format!("cannot write `{first}` and one more file: {cause}"),
-                count => format!(
-                    "cannot write `{first}` and {} more files: {cause}",
-                    count - 1
-                ),
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
