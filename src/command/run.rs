@@ -81,24 +81,41 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let hold = arguments
         .hold_on_failure
         .map(|time| (HoldWhen::Failed, time));
-    let held = match &arguments.within {
-        None => None,
-        Some(wanted) => match selected::find(Some(wanted)).await {
-            Ok((_, held)) => Some(held),
-            Err(code) => return code,
-        },
+    let wanted = match arguments.within {
+        None => Wanted::Run(arguments.suites),
+        Some(run) => Wanted::Within(arguments.suites, run),
     };
-    let part = match held {
-        None => Part::Run(arguments.suites),
-        Some(held) => Part::Within(arguments.suites, held),
-    };
-    perform(arguments.project, part, arguments.out, hold).await
+    perform(arguments.project, wanted, arguments.out, hold).await
+}
+
+/// What of a project is asked for.
+pub(super) enum Wanted {
+    /// The environment and its suites.
+    Run(SuiteArguments),
+    /// The environment.
+    Environment,
+    /// The suites, in the held environment of this run.
+    Within(SuiteArguments, String),
+}
+
+impl Wanted {
+    /// Finds the run that is named.
+    async fn part(self) -> Result<Part, ExitCode> {
+        Ok(match self {
+            Self::Run(suites) => Part::Run(suites),
+            Self::Environment => Part::Environment,
+            Self::Within(suites, run) => {
+                let (_, held) = selected::find(Some(&run)).await?;
+                Part::Within(suites, held)
+            }
+        })
+    }
 }
 
 /// Brings a project up, runs what is to be run in it, and tears it down or holds it.
 pub(super) async fn perform(
     project: ProjectArguments,
-    part: Part,
+    wanted: Wanted,
     out: Option<PathBuf>,
     hold: Option<(HoldWhen, Duration)>,
 ) -> ExitCode {
@@ -113,7 +130,7 @@ pub(super) async fn perform(
     let run = RunId::random();
     let begun = SystemTime::now();
     // A task of its own: the file may come through a pipe that stays open, the directory may be slow.
-    let mut preparing = tokio::spawn(prepare(project, part, out.clone(), run));
+    let mut preparing = tokio::spawn(prepare(project, wanted, out.clone(), run));
     let prepared = tokio::select! {
         biased;
         Some(signal) = signals.recv() => {
@@ -249,10 +266,11 @@ async fn sweep(engine: Arc<dyn Engine>, processes: Processes, recorder: Arc<dyn 
 
 async fn prepare(
     project: ProjectArguments,
-    part: Part,
+    wanted: Wanted,
     out: Option<PathBuf>,
     run: RunId,
 ) -> Result<Prepared, ExitCode> {
+    let part = wanted.part().await?;
     let processes = Processes::look();
     let identity = Identity {
         run,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::project::{Part, ProjectArguments};
-use super::run::{holding_time, perform};
+use super::project::ProjectArguments;
+use super::run::{Wanted, holding_time, perform};
 use crate::exit_code::ExitCode;
 use crate::run::dispatcher::HoldWhen;
 
@@ -25,5 +25,5 @@ pub(super) struct Arguments {
 
 pub(super) async fn up(arguments: Arguments) -> ExitCode {
     let hold = Some((HoldWhen::Up, arguments.time));
-    perform(arguments.project, Part::Environment, arguments.out, hold).await
+    perform(arguments.project, Wanted::Environment, arguments.out, hold).await
 }
