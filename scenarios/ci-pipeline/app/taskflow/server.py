@@ -17,7 +17,7 @@ import psycopg2
 from taskflow import store
 from taskflow.tasks import NEXT_STATUSES, Conflict, InvalidInput, changes, new_task
 
-PORT = 3000
+PORT = int(os.environ.get("PORT", "3000"))
 LARGEST_BODY = 64 * 1024
 LARGEST_ID = 2**63 - 1
 MOST_CONNECTIONS = 8
@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         except Conflict as error:
             status, document, headers = 409, {"error": str(error)}, ()
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            print(f"the database does not answer: {error}", file=sys.stderr)
+            print(f"the database does not answer: {str(error).strip()}", file=sys.stderr)
             status, document, headers = 503, {"error": "the database does not answer"}, ()
         self._send(status, document, headers)
 
