@@ -11,7 +11,9 @@ use serde::Serialize;
 use crate::engine::{Exit, PullProgress};
 use crate::exit_code::Signal;
 use crate::name::{NetworkKey, RunId, ServiceName};
-use crate::outcome::{Failure, SuiteResult, TeardownReport, milliseconds};
+use crate::outcome::{
+    Explanation, Failure, SuiteResult, TeardownReport, milliseconds, some_milliseconds,
+};
 
 /// Version of the event format; raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -182,6 +184,48 @@ pub enum Event {
         #[serde(rename = "pause_ms", serialize_with = "milliseconds")]
         pause: Duration,
     },
+    /// A fault that was asked for is in effect.
+    FaultBegun {
+        /// By what it is undone.
+        fault: String,
+        /// What it is: `partition api db`.
+        what: String,
+        /// The suite that has asked for it.
+        suite: Option<ServiceName>,
+        /// After which time it is undone, if that was said.
+        #[serde(rename = "time_ms", serialize_with = "some_milliseconds")]
+        time: Option<Duration>,
+    },
+    /// A fault that was asked for could not be done.
+    FaultFailed {
+        /// By what it would have been undone.
+        fault: String,
+        /// What it is.
+        what: String,
+        /// The suite that has asked for it.
+        suite: Option<ServiceName>,
+        /// Why not.
+        reason: String,
+    },
+    /// A fault is undone.
+    FaultUndone {
+        /// Which.
+        fault: String,
+        /// What it was.
+        what: String,
+        /// How long it was in effect.
+        #[serde(rename = "after_ms", serialize_with = "milliseconds")]
+        after: Duration,
+    },
+    /// A fault could not be undone.
+    FaultStays {
+        /// Which.
+        fault: String,
+        /// What it is.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// A suite's container has started.
     SuiteStarted {
         /// The suite.
@@ -208,6 +252,15 @@ pub enum Event {
         problems: Vec<String>,
         /// The last lines of its output; for failed suites only.
         output_tail: Vec<String>,
+    },
+    /// Why a suite, or a service that nobody requires, has failed, as far as that could be found out:
+    /// told after the failure itself.
+    Explained {
+        /// The suite or the service.
+        service: ServiceName,
+        /// What was found out.
+        #[serde(flatten)]
+        explanation: Box<Explanation>,
     },
     /// The run is aborted.
     RunAborted {

@@ -3,12 +3,15 @@
 //! The rooms and who may enter which are described in `src/ARCHITECTURE.md`; `tests/layers.rs`
 //! enforces it.
 
+pub mod agent;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod diagnosis;
 pub mod engine;
 pub mod event;
 pub mod exit_code;
+pub mod fault;
 pub mod host;
 pub mod image;
 pub mod junit;
@@ -18,6 +21,7 @@ pub mod options;
 pub mod outcome;
 pub mod plan;
 pub mod probe;
+pub mod reachability;
 pub mod report;
 pub mod run;
 pub mod settings;

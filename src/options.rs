@@ -10,6 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Options of a container, each named after its key in a Compose file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerOptions {
@@ -301,7 +303,7 @@ pub enum Recursive {
 }
 
 /// How a container hangs on one network, each named after its key in a Compose file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointOptions {
     /// `driver_opts:`.
     pub driver_opts: BTreeMap<String, String>,

@@ -1,13 +1,17 @@
 //! What a run came to: the data that reports show and that the exit code is made from.
 
+mod explanation;
+
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+pub use self::explanation::{Cause, Explanation, Moment, ProbeRecord};
 use crate::engine::{Exit, Resource};
 use crate::exit_code::{ExitCode, Signal};
 use crate::junit;
 use crate::name::{RunId, ServiceName};
+use crate::reachability::Record;
 
 /// Everything that is known at the end of a run.
 #[derive(Debug, Clone)]
@@ -18,12 +22,16 @@ pub struct Outcome {
     pub suites: Vec<SuiteOutcome>,
     /// How each service or job came to be ready, in the order in which that was settled.
     pub readiness: Vec<Readiness>,
+    /// Failures of services that nobody requires: the run went on without them.
+    pub without: Vec<Failure>,
     /// The first signal that asked the run to end.
     pub signal: Option<Signal>,
     /// What teardown found, once it is done.
     pub teardown: Option<TeardownReport>,
     /// For how long the environment is left to a person, if it is; then nothing was torn down.
     pub held: Option<Duration>,
+    /// The reachability matrix as it was observed, once it was tried.
+    pub reachability: Option<Record>,
     /// Reports that could not be written.
     pub report_problems: Vec<String>,
     /// Wall-clock start of the run.
@@ -113,6 +121,9 @@ pub struct Failure {
     pub log_tail: Vec<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// What else is known of it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// What became of a suite.
@@ -148,6 +159,8 @@ pub struct SuiteOutcome {
     pub counts: junit::Counts,
     /// The last lines of its output.
     pub output_tail: Vec<String>,
+    /// Why it could not reach what it wanted to reach, if that is how it failed.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// How one service came to be ready, or did not.
@@ -220,6 +233,17 @@ pub struct Leftover {
     pub resource: Resource,
     /// Why it could not be removed.
     pub reason: String,
+}
+
+/// The same for a duration that there may not be.
+pub(crate) fn some_milliseconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => milliseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Serialises a duration as whole milliseconds.

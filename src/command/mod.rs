@@ -4,7 +4,9 @@
 mod config;
 mod down;
 mod exec;
+mod fault;
 mod gc;
+mod graph;
 mod logs;
 mod plan;
 mod project;
@@ -40,6 +42,8 @@ enum Command {
     Config(config::Arguments),
     /// Print every step that `run` would take, and why, without doing anything
     Plan(plan::Arguments),
+    /// Show who can reach whom: by the file, as promised, and as the last run has observed
+    Graph(graph::Arguments),
     /// Bring up the environment without its suites, and hold it
     Up(up::Arguments),
     /// Remove a held environment
@@ -52,6 +56,8 @@ enum Command {
     Exec(exec::ExecArguments),
     /// Open a shell in a container of a run
     Shell(exec::ShellArguments),
+    /// Pause, kill, part or disconnect services of a run, and undo it
+    Fault(fault::Arguments),
     /// Remove what dead runs have left behind
     Gc(gc::Arguments),
 }
@@ -77,6 +83,7 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Config(arguments) => config::config(&arguments),
+        Command::Graph(arguments) => graph::graph(&arguments),
         Command::Plan(arguments) => block_on(plan::plan(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Up(arguments) => block_on(up::up(arguments)),
@@ -85,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Logs(arguments) => block_on(logs::logs(arguments)),
         Command::Exec(arguments) => block_on(exec::exec(arguments)),
         Command::Shell(arguments) => block_on(exec::shell(arguments)),
+        Command::Fault(arguments) => block_on(fault::fault(arguments)),
         Command::Gc(arguments) => block_on(gc::gc(arguments)),
     }
 }

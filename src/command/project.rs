@@ -91,7 +91,7 @@ impl FileArguments {
     /// Loads the project, and the settings that hold for where it was found. A project that was found
     /// elsewhere than where it was looked for may say there that it is that of strangers; then it is
     /// loaded again, as such.
-    fn load(&self, flags: &Flags) -> Result<(Loaded, Configured), ExitCode> {
+    pub(super) fn load(&self, flags: &Flags) -> Result<(Loaded, Configured), ExitCode> {
         let (mut request, mut configured) = self.request(flags)?;
         let mut loaded = load(&request)?;
         let directory = loaded.project.directory.clone();
@@ -227,8 +227,15 @@ pub(super) async fn plan(
     identity: &Identity,
     engine: Option<&dyn Engine>,
 ) -> Result<Planned, ExitCode> {
-    let (loaded, configured) = arguments.files.load(&arguments.flags())?;
+    let (mut loaded, configured) = arguments.files.load(&arguments.flags())?;
+    // Who runs it knows what is beyond this machine.
+    let internet = configured.settings.internet.clone();
+    loaded.project.settings.internet = internet.or(loaded.project.settings.internet);
     let mut warnings = loaded.warnings;
+    if matches!(part, Part::Within(..)) && loaded.project.settings.reachability.is_some() {
+        let message = "the reachability matrix is not tested in an environment that is held";
+        warnings.push(Problem::warning(message));
+    }
     warnings.extend(configured.warnings);
     let warnings = arguments.files.judge(warnings)?;
     let selection = part.selection();

@@ -95,7 +95,7 @@ async fn containers(wanted: &str) -> Result<Vec<Vec<String>>, ExitCode> {
     Ok(rows)
 }
 
-fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = header.iter().map(|word| word.to_uppercase()).collect();
     let all = || std::iter::once(&header).chain(rows);
     let width = |column: usize| {

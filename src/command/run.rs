@@ -181,6 +181,7 @@ pub(super) async fn perform(
         }),
         subnet_attempts: SUBNET_ATTEMPTS,
         holder_patience: HOLDER_PATIENCE,
+        secret: RunId::random().as_u128(),
     };
     let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;
     for directory in plan.directories_to_make() {

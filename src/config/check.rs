@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::binds;
 use super::diagnostic::Problem;
-use super::model::{Condition, Healthcheck, Network, Project, Role, Volume};
+use super::model::{Condition, Healthcheck, Network, Project, ReadyTree, Role, Volume};
 use super::read::injected::{self, DeclaredFiles};
 use super::read::{Context, ReadService};
 use super::yaml::shorten;
@@ -153,9 +153,15 @@ fn set_roles(active: &mut [ReadService]) {
         .map(|(name, _)| name.clone())
         .collect();
     for one in active {
+        let tree = one
+            .service
+            .ready
+            .as_ref()
+            .and_then(|ready| ready.tree.as_ref());
+        let is_to_complete = tree.is_some_and(ReadyTree::is_completion);
         one.service.role = if one.service.suite.is_some() {
             Role::Suite
-        } else if jobs.contains(&one.service.name) {
+        } else if is_to_complete || jobs.contains(&one.service.name) {
             Role::Job
         } else {
             Role::Service

@@ -5,10 +5,15 @@
 
 mod injected;
 mod lifecycle;
+mod ready;
 mod resources;
 
 pub use self::injected::{CONFIG, CONFIG_USE, SECRET, SECRET_USE};
 pub use self::lifecycle::{HOOK, PRE_START, RESTART_POLICY};
+pub use self::ready::{
+    EXEC_PROBE, FILE_PROBE, GRPC_PROBE, HEALTHCHECK_PROBE, HTTP_PROBE, HTTPS_PROBE, LOG_PROBE,
+    PORT_PROBE, READY,
+};
 pub use self::resources::{
     BLKIO, BLKIO_RATE, BLKIO_WEIGHT, DEPLOY, DEVICE, DEVICE_REQUEST, LIMITS, LOGGING, RESERVATIONS,
     RESOURCES, ULIMIT,
@@ -448,8 +453,9 @@ pub const PROJECT_EXTENSION: Section = Section {
     owner: "`x-envrun`",
     keys: &[
         honoured("bind"),
+        honoured("internet"),
+        honoured("reachability"),
         honoured("timeout"),
-        warned("reachability"),
     ],
 };
 
@@ -466,38 +472,12 @@ pub const SERVICE_EXTENSION: Section = Section {
     ],
 };
 
-/// `x-envrun.ready`.
-pub const READY: Section = Section {
-    path: "services.*.x-envrun.ready",
-    owner: "`ready`",
-    keys: &[
-        honoured("deadline"),
-        honoured("healthcheck"),
-        honoured("http"),
-        honoured("postgres"),
-        honoured("tcp"),
-    ],
-};
-
-/// `tcp` and `postgres` of `x-envrun.ready`.
-pub const PORT_PROBE: Section = Section {
-    path: "services.*.x-envrun.ready.tcp",
-    owner: "a probe",
-    keys: &[honoured("port")],
-};
-
-/// `http` of `x-envrun.ready`.
-pub const HTTP_PROBE: Section = Section {
-    path: "services.*.x-envrun.ready.http",
-    owner: "an http probe",
-    keys: &[honoured("path"), honoured("port"), honoured("status")],
-};
-
 /// `x-envrun.suite`.
 pub const SUITE: Section = Section {
     path: "services.*.x-envrun.suite",
     owner: "`suite`",
     keys: &[
+        honoured("faults"),
         honoured("junit"),
         honoured("timeout"),
         warned("artifacts"),
@@ -549,7 +529,13 @@ pub const SECTIONS: &[&Section] = &[
     &SERVICE_EXTENSION,
     &READY,
     &PORT_PROBE,
+    &GRPC_PROBE,
     &HTTP_PROBE,
+    &HTTPS_PROBE,
+    &LOG_PROBE,
+    &EXEC_PROBE,
+    &FILE_PROBE,
+    &HEALTHCHECK_PROBE,
     &SUITE,
 ];
 

@@ -323,7 +323,7 @@ fn type_project(canonical: &Canonical, problems: &mut Problems) -> Project {
         volumes: read::read_volumes(&mut context, root),
         files: read::injected::read_declared(&mut context, root),
     };
-    project.settings = read::read_settings(&mut context, root);
+    project.settings = read::read_settings(&mut context, root, &canonical.active);
     check::assemble(&mut context, parts, &mut project);
     std::mem::swap(&mut context.problems, problems);
     project

@@ -6,6 +6,8 @@
 
 mod build;
 mod injected;
+pub mod reachability;
+mod ready;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +17,13 @@ pub use self::build::{
     AdditionalContext, Build, BuildContext, BuildOptions, BuildSecret, Dockerfile,
 };
 pub use self::injected::{Hidden, InjectedContent, InjectedFile, InjectedKind};
+use self::reachability::{InternetAddress, Reachability};
+pub use self::ready::{
+    Ready, ReadyHttp, ReadyKind, ReadyPace, ReadyProbe, ReadyStream, ReadyTls, ReadyTree,
+    ServerProtocol,
+};
 
+use crate::fault::kind::Kind;
 use crate::image::{Platform, PullPolicy};
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
 pub use crate::options::{ContainerOptions, EndpointOptions, Ipam, Limits, MountOptions, Protocol};
@@ -395,42 +403,6 @@ pub struct PublishedPort {
     pub protocol: Protocol,
 }
 
-/// `x-envrun.ready`: every probe that is named must pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ready {
-    /// The probes; when there are none, only the deadline was given, and the plan chooses.
-    pub probes: Vec<ReadyProbe>,
-    /// Limit from start to ready; `None` is the default of 3 min, zero means no limit.
-    pub deadline: Option<Duration>,
-}
-
-/// One probe as the user writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReadyProbe {
-    /// `tcp: 5432` or `tcp: {port: 5432}`: a TCP connection is accepted.
-    Tcp {
-        /// Port in the container.
-        port: u16,
-    },
-    /// `http: {port: 8000, path: /health, status: 200}`: a GET is answered as wanted.
-    Http {
-        /// Port in the container.
-        port: u16,
-        /// Path with query, default `/`.
-        path: String,
-        /// Status wanted; `None` accepts 200 to 399.
-        status: Option<u16>,
-    },
-    /// `postgres: 5432` or `postgres: {port: 5432}`: the server answers the start of its own
-    /// protocol.
-    Postgres {
-        /// Port in the container.
-        port: u16,
-    },
-    /// `healthcheck: true`: the healthcheck of the file or of the image.
-    Healthcheck,
-}
-
 /// `x-envrun.suite`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suite {
@@ -439,6 +411,28 @@ pub struct Suite {
     pub junit: Vec<String>,
     /// Limit from start to exit; `None` means no limit of its own.
     pub timeout: Option<Duration>,
+    /// The faults that it may ask for; `None`: it asks for none.
+    pub faults: Option<SuiteFaults>,
+}
+
+/// `x-envrun.suite.faults`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SuiteFaults {
+    /// Whatever can be done; what cannot is refused when it is asked for.
+    Any,
+    /// These, and what cannot be done of them is an error before anything starts.
+    Only(BTreeSet<Kind>),
+}
+
+impl SuiteFaults {
+    /// Whether one of this kind may be asked for.
+    #[must_use]
+    pub fn allow(&self, kind: Kind) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(kinds) => kinds.contains(&kind),
+        }
+    }
 }
 
 /// A network of the project.
@@ -484,4 +478,9 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// `bind: copy`: bind mounts are copies where they do not say otherwise themselves.
     pub copy_binds: bool,
+    /// `reachability:`, which is tested as a suite.
+    pub reachability: Option<Reachability>,
+    /// `internet:`, the address that a target `internet` means; `None` leaves it to the configuration of
+    /// envrun.
+    pub internet: Option<InternetAddress>,
 }

@@ -11,6 +11,7 @@
 mod build;
 pub mod docker;
 mod exec;
+mod image;
 mod interaction;
 mod listing;
 pub mod memory;
@@ -35,17 +36,20 @@ pub use self::build::{
     DockerfileSource, SecretValue,
 };
 pub use self::exec::{ExecOutcome, ExecSpec};
+pub use self::image::{ImageFacts, ImageHealthcheck, ImportSpec};
 pub use self::interaction::{Interaction, LogsSpec, Session, TerminalSize};
 use self::listing::LISTING;
 pub use self::listing::Listing;
 pub use self::mount::{ContainerMount, ContainerMountSource, MountSpec, MountSpecSource};
-pub use self::network::{BRIDGE_OPTION, NamesOnNetwork, NetworkFacts, PARENT_OPTION, RunOf};
+pub use self::network::{
+    Attachment, Attachments, BRIDGE_OPTION, NamesOnNetwork, Namespace, NetworkFacts, PARENT_OPTION,
+    RunOf,
+};
 pub use self::output::{OutputChunk, OutputStream, Seen};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
 use crate::clock;
 use crate::image::Reference;
-use crate::image::policy::Present;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
 use crate::options::{ContainerOptions, EndpointOptions, Ipam, Protocol};
 
@@ -60,6 +64,8 @@ pub const REPLICA_LABEL: &str = "dev.envrun.replica";
 pub const LEASE_LABEL: &str = "dev.envrun.lease";
 /// Label with the directory of the project, by which a person finds what is held for it.
 pub const DIRECTORY_LABEL: &str = "dev.envrun.directory";
+/// Label of a volume that notes a fault which was asked for and is not undone yet.
+pub const FAULT_LABEL: &str = "dev.envrun.fault";
 /// Label that names the project, for people who look at the engine.
 pub const PROJECT_LABEL: &str = "dev.envrun.project";
 
@@ -100,6 +106,9 @@ pub trait Engine: Send + Sync + 'static {
         output: &BuildOutput,
     ) -> Result<ImageId, EngineError>;
 
+    /// Makes an image of a file system, nothing but its own.
+    async fn import_image(&self, spec: &ImportSpec) -> Result<ImageId, EngineError>;
+
     /// Creates a network.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError>;
     /// The id of the one network with exactly this name, `None` when there is none.
@@ -111,6 +120,14 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
         endpoint: &EndpointSpec,
     ) -> Result<(), EngineError>;
+    /// Takes a container from a network, by force. One that is not on it counts as taken.
+    async fn disconnect_network(
+        &self,
+        network: &NetworkId,
+        container: &ContainerId,
+    ) -> Result<(), EngineError>;
+    /// How a container hangs on networks.
+    async fn attachments(&self, container: &ContainerId) -> Result<Attachments, EngineError>;
     /// Creates a volume.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
 
@@ -129,6 +146,11 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
         seen: Seen,
     ) -> BoxStream<'static, Result<OutputChunk, EngineError>>;
+    /// Attaches to the input and the output of a container that was created to [converse], before its
+    /// start.
+    ///
+    /// [converse]: ContainerSpec::converses
+    async fn converse(&self, container: &ContainerId) -> Result<Session, EngineError>;
     /// Starts a created container.
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError>;
     /// Kills a running container. Its remains stay, so that reports can still be read from them.
@@ -140,6 +162,10 @@ pub trait Engine: Send + Sync + 'static {
         container: &ContainerId,
         grace: Duration,
     ) -> Result<(), EngineError>;
+    /// Freezes all processes of a running container.
+    async fn pause_container(&self, container: &ContainerId) -> Result<(), EngineError>;
+    /// Lets a frozen container go on. One that is not frozen counts as going on.
+    async fn unpause_container(&self, container: &ContainerId) -> Result<(), EngineError>;
     /// State and addresses of a container.
     async fn inspect_container(
         &self,
@@ -235,6 +261,8 @@ pub struct Capabilities {
     pub version: String,
     /// API version, as `(major, minor)`.
     pub api: (u16, u16),
+    /// Architecture of its host as Go calls it: `amd64`, `arm64`. Empty when it does not say.
+    pub architecture: String,
     /// What builds images there.
     pub builder: Builder,
 }
@@ -258,38 +286,6 @@ pub enum Distance {
     Loopback,
     /// On another host.
     Remote,
-}
-
-/// Facts about an image that the plan and the readiness rules need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageFacts {
-    /// Content id.
-    pub id: ImageId,
-    /// TCP ports of `EXPOSE`, ascending.
-    pub exposed_tcp: Vec<u16>,
-    /// Paths of `VOLUME`, ascending.
-    pub volumes: Vec<String>,
-    /// `ENV`, as `NAME=value`.
-    pub environment: Vec<String>,
-    /// `HEALTHCHECK`, if any.
-    pub healthcheck: Option<ImageHealthcheck>,
-    /// Its platform and its age.
-    pub present: Present,
-}
-
-/// `HEALTHCHECK` of an image. Zero durations and retries mean the engine's defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImageHealthcheck {
-    /// `["CMD", …]` or `["CMD-SHELL", "…"]`.
-    pub test: Vec<String>,
-    /// Time between two checks.
-    pub interval: Duration,
-    /// Limit of one check.
-    pub timeout: Duration,
-    /// Failures in a row.
-    pub retries: u32,
-    /// Time in which failures do not count.
-    pub start_period: Duration,
 }
 
 /// A network to create.
@@ -413,6 +409,8 @@ pub struct ContainerSpec {
     pub exposed: Vec<(u16, Protocol)>,
     /// Healthcheck handed to the engine as well, `None` keeps the image's.
     pub healthcheck: Option<HealthcheckSpec>,
+    /// Whether somebody speaks to it by its input, which ends with the connection of whoever does.
+    pub converses: bool,
     /// Options without interpretation.
     pub options: ContainerOptions,
 }
@@ -455,7 +453,7 @@ pub struct HealthcheckSpec {
 }
 
 /// How a container hangs on a network.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSpec {
     /// Names that resolve to the container on this network.
     pub aliases: Vec<String>,

@@ -4,8 +4,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::Subnet;
-use crate::name::RunId;
+use serde::{Deserialize, Serialize};
+
+use super::{EndpointSpec, Subnet};
+use crate::name::{ContainerId, NetworkId, RunId};
 use crate::options::Cidr;
 
 /// Option of a network that names its bridge on the engine's host.
@@ -76,4 +78,38 @@ pub struct NamesOnNetwork {
     pub owner: RunOf,
     /// The names.
     pub aliases: Vec<String>,
+}
+
+/// How a container hangs on networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attachments {
+    /// In whose network namespace it is.
+    pub namespace: Namespace,
+    /// Its networks.
+    pub endpoints: Vec<Attachment>,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Namespace {
+    /// One of its own.
+    #[default]
+    Own,
+    /// That of another container.
+    Of(ContainerId),
+    /// That of the engine's host.
+    Host,
+}
+
+/// A network on which a container is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The network.
+    pub network: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// How it was attached, so that it can be attached once more in the same way.
+    pub endpoint: EndpointSpec,
+    /// Its addresses there, while it runs.
+    pub addresses: Vec<IpAddr>,
 }

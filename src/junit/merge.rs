@@ -81,7 +81,7 @@ impl Merged {
                 class_name: ENVIRONMENT_SUITE,
                 duration: step.duration,
                 fault: Fault::of_step(step),
-                output: "",
+                output: &step.output,
             })
             .collect();
         self.push(own::testsuite(&name, summary.started, &cases), &name, None);

@@ -13,6 +13,7 @@ pub mod merge;
 mod normalise;
 mod own;
 pub mod read;
+mod reported;
 pub mod seconds;
 pub mod text;
 pub mod tree;
@@ -26,6 +27,7 @@ use std::time::{Duration, SystemTime};
 pub use judge::judge;
 pub use merge::document;
 pub use read::{ReadError, read};
+pub use reported::{ReportedCase, ReportedVerdict, own_report};
 pub use tree::{Case, Counts, Element, Node, Note, Outcome, Report, Suite};
 
 /// Name of the testsuite that holds what the environment did, as against what the tests did.
@@ -75,6 +77,8 @@ pub struct EnvironmentCase {
     pub duration: Duration,
     /// What went wrong, if anything. It is always an error, never a test failure.
     pub problem: Option<EnvironmentProblem>,
+    /// What else there is to be said, shown as its output.
+    pub output: String,
 }
 
 /// Why a step of the environment failed.

@@ -65,6 +65,10 @@ pub fn endpoint(
 
 /// The links of a service, each under the names that Compose gives it. A container is named, not its
 /// id, since the engine takes names alone for links; names of a run are its own.
+///
+/// Of several links with one alias the engine keeps the last. So the alias of a service with several
+/// replicas leads to the name that all of them answer to, which networks of a file have and the
+/// engine's own network has not.
 fn links(plan: &Plan, planned: &PlannedService) -> Vec<String> {
     let sharing = &planned.service.sharing;
     let mut links = BTreeSet::new();
@@ -73,8 +77,14 @@ fn links(plan: &Plan, planned: &PlannedService) -> Vec<String> {
             continue;
         };
         let (of, number) = (&other.of, other.number);
+        let mut replicas = plan.services.values();
+        let has_others = replicas.any(|one| one.of == *of && one.answers && one.number != number);
+        if has_others && !planned.networks.is_empty() {
+            links.insert(format!("{of}:{alias}"));
+        } else {
+            links.insert(format!("{}:{alias}", other.container_name));
+        }
         for alias in [
-            alias.clone(),
             format!("{of}-{number}"),
             format!("{}-{of}-{number}", plan.project),
         ] {
@@ -176,6 +186,7 @@ pub fn specification(
             .collect(),
         exposed: service.expose.clone(),
         healthcheck,
+        converses: false,
         options: plan.held(service.options.clone()),
     }
 }
@@ -218,6 +229,7 @@ pub fn filler(plan: &Plan, copy: &PlannedCopy, image: &ImageFacts) -> ContainerS
         published: Vec::new(),
         exposed: Vec::new(),
         healthcheck: None,
+        converses: false,
         options: ContainerOptions {
             tmpfs: tmpfs.map(|path| (path.clone(), String::new())).collect(),
             ..ContainerOptions::default()

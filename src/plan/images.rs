@@ -55,11 +55,22 @@ impl<'project> Images<'project> {
     /// Beside `build`, a `pull_policy` other than `build` asks for the image by its name first.
     /// Without one it is built: a stale image of that name must not stand in for what is to be
     /// tested.
-    pub(super) fn of_service(&mut self, service: &Service) -> Result<ImageIndex, PlanError> {
+    ///
+    /// `of` is the service of the file, which a replica of it is not called like.
+    pub(super) fn of_service(
+        &mut self,
+        service: &Service,
+        of: &ServiceName,
+    ) -> Result<ImageIndex, PlanError> {
         let Some((builder, build)) = self.builder(service) else {
             return Ok(self.reference(Pull::new(service)?));
         };
-        let spec = self.specification(builder.name.as_str(), build)?;
+        let title = if builder.name == service.name {
+            of
+        } else {
+            &builder.name
+        };
+        let spec = self.specification(title.as_str(), build)?;
         Ok(match builder.pull_policy {
             Some(policy) if policy != PullPolicy::Build && builder.image.is_some() => {
                 let pull = Box::new(Pull::new(builder)?);
@@ -69,13 +80,15 @@ impl<'project> Images<'project> {
         })
     }
 
-    /// The service whose build is the image of a service.
-    fn builder(&self, service: &Service) -> Option<(&'project Service, &'project Build)> {
+    /// The service whose build is the image of a service: itself, or one of the file.
+    fn builder<'a>(&self, service: &'a Service) -> Option<(&'a Service, &'a Build)>
+    where
+        'project: 'a,
+    {
         let project = self.project;
         let others = project.services.values();
         let others = others.filter(|other| provides(other, service.image.as_deref()));
-        let own = project.services.get(&service.name);
-        own.into_iter()
+        std::iter::once(service)
             .chain(others)
             .find_map(|one| Some((one, one.build.as_ref()?)))
     }
@@ -96,7 +109,7 @@ impl<'project> Images<'project> {
             let builder =
                 others.find(|other| other.build.is_some() && provides(other, Some(reference)));
             let index = match builder {
-                Some(builder) => self.of_service(builder)?,
+                Some(builder) => self.of_service(builder, &builder.name)?,
                 None => {
                     let pull = Pull::of(service, reference.clone(), PullPolicy::Missing)?;
                     self.reference(pull)

@@ -5,6 +5,7 @@
 //! depends on facts that only the engine knows (an image's `EXPOSE`, a container's address) is
 //! decided by the pure functions of [`container`] and [`readiness`] once the facts are in.
 
+pub mod agent;
 pub mod container;
 pub mod host;
 mod image;
@@ -12,7 +13,9 @@ mod images;
 pub mod injection;
 mod limits;
 mod names;
+pub mod reachability;
 pub mod readiness;
+mod recognition;
 mod replicas;
 mod selection;
 mod steps;
@@ -31,7 +34,7 @@ use self::injection::{CopyIndex, Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
 pub use self::selection::Selection;
 use self::selection::{optional, select};
-use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Service};
+use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Role, Service};
 use crate::engine::{
     DIRECTORY_LABEL, LEASE_LABEL, NetworkSpec, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL,
     SERVICE_LABEL, VolumeSpec,
@@ -66,6 +69,8 @@ pub struct Plan {
     pub services: BTreeMap<ServiceName, PlannedService>,
     /// The steps; a step's id is its index.
     pub steps: Vec<Step>,
+    /// The reachability matrix, if it is tested.
+    pub reachability: Option<reachability::Trial>,
     /// Limit of the whole run, teardown excluded.
     pub timeout: Option<Duration>,
     /// Limits on every container and build, for strangers' code.
@@ -135,6 +140,10 @@ pub enum Action {
     AwaitCompleted(ServiceName),
     /// Waits until a suite has exited, collects its reports and judges it.
     AwaitSuite(ServiceName),
+    /// Sends the agent from which a service is tried by the reachability matrix.
+    SendObserver(ServiceName),
+    /// Tries the reachability matrix and judges it.
+    TryReachability,
 }
 
 /// A network of the run.
@@ -242,6 +251,14 @@ pub enum PlanError {
         /// Name of the project.
         project: String,
     },
+    /// A suite that asks for faults is on no network on which it could be heard.
+    #[error(
+        "suite `{suite}` asks for faults and is on no network of the file\nhint: put it on the network of a service, or leave out `suite.faults`"
+    )]
+    FaultsWithoutNetwork {
+        /// The suite.
+        suite: ServiceName,
+    },
     /// `--skip` leaves nothing.
     #[error("`--only` and `--skip` together leave no suite to run")]
     NothingSelected,
@@ -304,8 +321,9 @@ impl Plan {
         let labels = run_labels(identity, project);
         let mut images = images::Images::new(project, run, &labels);
         let mut image_of = BTreeMap::new();
-        for service in &services {
-            image_of.insert(service.name.clone(), images.of_service(service)?);
+        for replica in &replicas {
+            let image = images.of_service(&replica.service, &replica.of)?;
+            image_of.insert(replica.service.name.clone(), image);
         }
         let mut mounted_images = BTreeMap::new();
         for service in &services {
@@ -313,6 +331,7 @@ impl Plan {
         }
         let images = images.planned;
         let users = selection.users(project, &services);
+        let users = with_stand_ins(users, project, selection);
         let networks = plan_networks(project, &users, run, &labels);
         let volumes = plan_volumes(project, &users, run, &labels);
         let mut copies = Vec::new();
@@ -350,6 +369,10 @@ impl Plan {
                 (name, planned)
             })
             .collect();
+        if let Some(unheard) = planned.values().find(|one| one.asks_unheard()) {
+            let suite = unheard.service.name.clone();
+            return Err(PlanError::FaultsWithoutNetwork { suite });
+        }
         warnings.extend(unseen.warnings());
         let mut plan = Self {
             run,
@@ -362,10 +385,12 @@ impl Plan {
             copies,
             services: planned,
             steps: Vec::new(),
+            reachability: None,
             timeout: project.settings.timeout,
             limits: project.limits,
             warnings,
         };
+        plan.reachability = reachability::Trial::new(project, &plan.services, selection);
         plan.steps = steps::steps(&plan);
         Ok(plan)
     }
@@ -378,6 +403,12 @@ impl Plan {
         }
         self.steps = steps::steps(&self);
         self
+    }
+
+    /// How many suites there are, the reachability matrix included.
+    #[must_use]
+    pub fn suite_count(&self) -> usize {
+        self.suites().count() + usize::from(self.reachability.is_some())
     }
 
     /// The suites that take part, in order of name.
@@ -422,6 +453,33 @@ impl Plan {
     pub fn to_text(&self) -> String {
         text::render(self)
     }
+
+    /// By what each service that is waited for will be found ready, as far as that is known before the
+    /// images are, one line a service; empty when none is waited for.
+    #[must_use]
+    pub fn readiness_text(&self) -> String {
+        text::render_readiness(self)
+    }
+}
+
+/// The users of networks, and once more those that an agent of the reachability matrix stands in for: it
+/// takes an address of each of their networks.
+fn with_stand_ins<'project>(
+    mut users: Vec<&'project Service>,
+    project: &'project Project,
+    selection: &Selection,
+) -> Vec<&'project Service> {
+    let rows = project.settings.reachability.as_ref();
+    if let Some(rows) = rows.filter(|_| selection.has_matrix(project)) {
+        let matrix = crate::reachability::Matrix::of(rows);
+        let members: Vec<_> = matrix.members().cloned().collect();
+        let services = members.iter().filter_map(|name| project.services.get(name));
+        users
+            .extend(services.filter(|service| {
+                service.role != Role::Service || service.lifecycle.replicas == 0
+            }));
+    }
+    users
 }
 
 /// The networks of a service in the order of the reference: highest priority first, then by name.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::PlanError;
 use crate::config::model::{Project, Service};
 use crate::name::ServiceName;
+use crate::reachability::{Matrix, SUITE};
 
 /// Which suites take part.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,17 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether the reachability matrix of a project takes part.
+    #[must_use]
+    pub fn has_matrix(&self, project: &Project) -> bool {
+        project.settings.reachability.is_some() && !self.environment_only && self.selects(SUITE)
+    }
+
+    fn selects(&self, suite: &str) -> bool {
+        (self.only.is_empty() || self.only.iter().any(|name| name == suite))
+            && !self.skip.iter().any(|name| name == suite)
+    }
+
     /// The services whose networks and volumes are made: those that take part, and the suites that
     /// are run later.
     pub(super) fn users<'project>(
@@ -60,7 +72,8 @@ pub(super) fn select<'project>(
         }
         return Ok(services);
     }
-    if suites.is_empty() {
+    let matrix = project.settings.reachability.as_ref();
+    if suites.is_empty() && matrix.is_none() {
         return Err(PlanError::NoSuite {
             project: project.name.clone(),
         });
@@ -68,9 +81,12 @@ pub(super) fn select<'project>(
     for (option, names) in [("--only", &selection.only), ("--skip", &selection.skip)] {
         if let Some(name) = names
             .iter()
+            .filter(|name| matrix.is_none() || *name != SUITE)
             .find(|name| !suites.contains(&ServiceName::new(name.as_str())))
         {
-            let known: Vec<String> = suites.iter().map(|suite| format!("`{suite}`")).collect();
+            let of_matrix = matrix.map(|_| SUITE);
+            let known = suites.iter().map(|suite| suite.as_str()).chain(of_matrix);
+            let known: Vec<String> = known.map(|suite| format!("`{suite}`")).collect();
             return Err(PlanError::UnknownSuite {
                 option,
                 name: name.clone(),
@@ -81,15 +97,17 @@ pub(super) fn select<'project>(
     let selected: BTreeSet<&ServiceName> = suites
         .iter()
         .copied()
-        .filter(|suite| {
-            selection.only.is_empty() || selection.only.iter().any(|name| name == suite.as_str())
-        })
-        .filter(|suite| !selection.skip.iter().any(|name| name == suite.as_str()))
+        .filter(|suite| selection.selects(suite.as_str()))
         .collect();
-    if selected.is_empty() {
+    // The suites that a matrix names do not run for it: their networks are what matters.
+    let matrix = matrix.filter(|_| selection.has_matrix(project));
+    let named = matrix.map(|rows| Matrix::of(rows).members().cloned().collect());
+    let mut named: BTreeSet<ServiceName> = named.unwrap_or_default();
+    named.retain(|name| !suites.contains(name));
+    if selected.is_empty() && matrix.is_none() {
         return Err(PlanError::NothingSelected);
     }
-    let wanted = closure(project, selected.iter().copied());
+    let wanted = closure(project, selected.iter().copied().chain(&named));
     let unselected = suites
         .iter()
         .copied()
@@ -98,11 +116,9 @@ pub(super) fn select<'project>(
         .into_iter()
         .filter(|name| !wanted.contains(name))
         .collect();
-    Ok(project
-        .services
-        .values()
-        .filter(|service| !only_for_unselected.contains(&service.name))
-        .collect())
+    let services = project.services.values();
+    let services = services.filter(|service| !only_for_unselected.contains(&service.name));
+    Ok(services.collect())
 }
 
 /// What is depended on by somebody, and by everybody with `required: false`.
@@ -116,10 +132,10 @@ pub(super) fn optional(services: &[&Service]) -> BTreeSet<ServiceName> {
 }
 
 /// The given services and all that they depend on.
-fn closure<'project>(
-    project: &'project Project,
-    from: impl Iterator<Item = &'project ServiceName>,
-) -> BTreeSet<&'project ServiceName> {
+fn closure<'name>(
+    project: &'name Project,
+    from: impl Iterator<Item = &'name ServiceName>,
+) -> BTreeSet<&'name ServiceName> {
     let mut open: Vec<&ServiceName> = from.collect();
     let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::host::Placement;
 use super::injection::{self, CopyIndex, CopyOf, PlannedCopy};
+use super::reachability::{Trial, host_of};
 use super::{
     Action, Need, Plan, PlannedImage, PlannedService, PlannedVolume, Pull, Step, StepId, images,
 };
@@ -30,8 +31,9 @@ fn expected(plan: &Plan, action: &Action) -> u64 {
         Action::Fill(_) | Action::Inject(_) => 100,
         Action::ConnectNetwork(..) => 5,
         Action::RunHooks(_) => 100,
-        Action::StartContainer(_) => 250,
+        Action::StartContainer(_) | Action::SendObserver(_) => 250,
         Action::AwaitReady(_) | Action::AwaitCompleted(_) | Action::AwaitSuite(_) => 1000,
+        Action::TryReachability => 1000,
     }
 }
 
@@ -110,6 +112,9 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
     }
     for planned in plan.services.values() {
         list.conditions(planned);
+    }
+    if let Some(trial) = &plan.reachability {
+        list.trial(trial);
     }
     let mut steps = list.steps;
     measure_chains(plan, &mut steps);
@@ -264,6 +269,66 @@ impl List<'_> {
         }
     }
 
+    /// Sends the agents as early as there is something to send them to, and tries once everybody is
+    /// ready.
+    fn trial(&mut self, trial: &Trial) {
+        let mut needs = Vec::new();
+        for (name, observer) in &trial.observers {
+            let Some(service) = trial.members.get(&observer.of) else {
+                continue;
+            };
+            let before: Vec<StepId> = match (observer.stands_in, host_of(service)) {
+                (false, _) => self
+                    .find(&Action::StartContainer(name.clone()))
+                    .into_iter()
+                    .collect(),
+                (true, Some(host)) => {
+                    let hosts = self.plan.services.values().filter(|one| one.of == *host);
+                    let starts = hosts.map(|one| Action::StartContainer(one.service.name.clone()));
+                    starts.filter_map(|start| self.find(&start)).collect()
+                }
+                (true, None) => {
+                    let keys = service.networks.keys();
+                    let creations = keys.map(|key| Action::CreateNetwork(key.clone()));
+                    creations.filter_map(|create| self.find(&create)).collect()
+                }
+            };
+            let cause = match (observer.stands_in, service.role) {
+                (false, _) => "the reachability matrix names it".to_owned(),
+                (true, Role::Suite) => {
+                    "the reachability matrix names it, and a suite need not run while it is tried"
+                        .to_owned()
+                }
+                (true, Role::Job) => {
+                    "the reachability matrix names it, and a job need not run while it is tried"
+                        .to_owned()
+                }
+                (true, Role::Service) => {
+                    "the reachability matrix names it, and it has no container".to_owned()
+                }
+            };
+            let action = Action::SendObserver(name.clone());
+            self.add(action.clone(), cause, before);
+            needs.extend(self.find(&action));
+        }
+        let cause = "what it promises is tested as a suite".to_owned();
+        self.add(Action::TryReachability, cause, needs);
+        let ready: Vec<Need> = trial
+            .observers
+            .iter()
+            .filter(|(_, observer)| !observer.stands_in)
+            .filter_map(|(name, _)| self.find(&Action::AwaitReady(name.clone())))
+            // What nobody requires may fail, and then an agent stands in for it.
+            .map(|step| Need {
+                step,
+                success: false,
+            })
+            .collect();
+        if let Some(step) = self.find(&Action::TryReachability) {
+            self.steps[step.0].needs.extend(ready);
+        }
+    }
+
     /// Lets the start of a service wait for what it depends on.
     fn conditions(&mut self, planned: &PlannedService) {
         let Some(start) = self.find(&Action::StartContainer(planned.service.name.clone())) else {
@@ -298,7 +363,8 @@ fn declares_probe(service: &Service) -> bool {
     service
         .ready
         .as_ref()
-        .is_some_and(|ready| !ready.probes.is_empty())
+        .and_then(|ready| ready.tree.as_ref())
+        .is_some_and(|tree| !tree.is_completion())
         || matches!(service.healthcheck, Some(Healthcheck::Check { .. }))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::injection::CopyOf;
-use super::{Action, Plan, PlannedImage, PlannedNetwork, Pull};
+use super::{Action, Plan, PlannedImage, PlannedNetwork, Pull, readiness};
 
 /// What an action does to which resource.
 pub(super) fn describe(plan: &Plan, action: &Action) -> String {
@@ -37,6 +37,15 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
         Action::AwaitReady(name) => format!("wait until `{name}` is ready"),
         Action::AwaitCompleted(name) => format!("wait until `{name}` has completed"),
         Action::AwaitSuite(name) => format!("wait until suite `{name}` has ended"),
+        Action::SendObserver(name) => {
+            let trial = plan.reachability.as_ref();
+            let observer = trial.and_then(|trial| trial.observers.get(name));
+            match observer.is_some_and(|observer| observer.stands_in) {
+                true => format!("send an agent in place of `{name}`"),
+                false => format!("send an agent beside `{name}`"),
+            }
+        }
+        Action::TryReachability => "try the reachability matrix".to_owned(),
     }
 }
 
@@ -69,4 +78,22 @@ pub(super) fn render(plan: &Plan) -> String {
         );
     }
     text
+}
+
+/// By what each service that is waited for will be found ready.
+pub(super) fn render_readiness(plan: &Plan) -> String {
+    let waits = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::AwaitReady(name) => plan.services.get(name),
+        _ => None,
+    });
+    let lines: Vec<String> = waits
+        .map(|planned| {
+            let outlook = readiness::outlook(&planned.service);
+            format!("  {}: {outlook}\n", planned.service.name)
+        })
+        .collect();
+    match lines.as_slice() {
+        [] => String::new(),
+        lines => format!("ready:\n{}", lines.concat()),
+    }
 }

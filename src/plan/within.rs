@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use super::names::resource_name;
 use super::replicas;
-use crate::config::model::{Network, Peer, Project, Service, Sharing, Volume, VolumesFrom};
+use crate::config::model::{
+    Network, Peer, Project, Service, Settings, Sharing, Volume, VolumesFrom,
+};
 use crate::name::{RunId, ServiceName};
 
 /// The suites of a project, on the networks, with the volumes and beside the containers of the held
@@ -43,6 +45,11 @@ pub fn within(project: &Project, held: RunId) -> Project {
             .collect(),
         networks: networks.collect(),
         volumes: volumes.collect(),
+        // What the matrix names is not here, but for the suites.
+        settings: Settings {
+            reachability: None,
+            ..project.settings.clone()
+        },
         ..project.clone()
     }
 }
@@ -102,8 +109,13 @@ impl Containers<'_> {
             .cloned()
             .partition(|(name, _)| !self.of(name).is_empty());
         let linked = outer.iter().flat_map(|(name, alias)| {
-            let containers = self.of(name).into_iter();
-            containers.map(move |container| format!("{container}:{alias}"))
+            let mut targets = self.of(name);
+            // The engine keeps one container for each alias, so the name of all stands for them.
+            if targets.len() > 1 && !suite.networks.is_empty() {
+                targets = vec![name.to_string()];
+            }
+            let targets = targets.into_iter();
+            targets.map(move |target| format!("{target}:{alias}"))
         });
         Service {
             sharing: Sharing {

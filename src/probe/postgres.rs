@@ -7,40 +7,30 @@
 //! accepted, a demand for a password or an unknown role included. Source: PostgreSQL documentation,
 //! "Message Formats" and "Error Codes".
 
-use std::net::IpAddr;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use super::Reason;
+use super::conversation::{Conversation, LONGEST, foreign, shown};
 
 /// Protocol version 3.0.
 const PROTOCOL: u32 = 196_608;
 
-/// Longest answer that is looked at.
-const LONGEST_ANSWER: usize = 4096;
+/// SQLSTATE of a server that has all the sessions that it can have.
+const TOO_MANY_CONNECTIONS: &str = "53300";
 
 /// Sends a startup message and judges the first answer.
-pub(super) async fn attempt(address: IpAddr, port: u16) -> Result<(), String> {
-    let mut stream = super::tcp::connect(address, port).await?;
-    stream
-        .write_all(&startup_message())
-        .await
-        .map_err(|error| super::tcp::plain(&error))?;
-    let mut header = [0_u8; 5];
-    stream
-        .read_exact(&mut header)
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                "closed the connection without an answer".to_owned()
-            }
-            _ => super::tcp::plain(&error),
-        })?;
-    let [kind, length @ ..] = header;
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    let mut body = vec![0_u8; length.saturating_sub(4).min(LONGEST_ANSWER)];
-    stream
-        .read_exact(&mut body)
-        .await
-        .map_err(|error| super::tcp::plain(&error))?;
+pub(super) async fn attempt(mut server: Conversation) -> Result<(), Reason> {
+    server.say(&startup_message()).await?;
+    let header = server.bytes(5).await?;
+    let (kind, length) = match header.as_slice() {
+        [kind, length @ ..] => {
+            let length = length.try_into().map(u32::from_be_bytes).unwrap_or(0);
+            (*kind, usize::try_from(length).unwrap_or(usize::MAX))
+        }
+        [] => return Err(foreign("PostgreSQL", "")),
+    };
+    if !matches!(kind, b'R' | b'E') {
+        return Err(foreign("PostgreSQL", &String::from_utf8_lossy(&header)));
+    }
+    let body = server.bytes(length.saturating_sub(4).min(LONGEST)).await?;
     judge(kind, &body)
 }
 
@@ -54,12 +44,9 @@ fn startup_message() -> Vec<u8> {
 }
 
 /// `R` is a request for authentication, `E` an error with fields: a letter, a text, a zero.
-fn judge(kind: u8, body: &[u8]) -> Result<(), String> {
+fn judge(kind: u8, body: &[u8]) -> Result<(), Reason> {
     if kind == b'R' {
         return Ok(());
-    }
-    if kind != b'E' {
-        return Err("the answer is not PostgreSQL's".to_owned());
     }
     let field = |wanted: u8| {
         body.split(|byte| *byte == 0)
@@ -68,10 +55,13 @@ fn judge(kind: u8, body: &[u8]) -> Result<(), String> {
             .unwrap_or_default()
     };
     let state = field(b'C');
+    if state.is_empty() {
+        return Err(foreign("PostgreSQL", ""));
+    }
     // Class 57P is operator intervention: 57P01 and 57P02 are shutdowns, 57P03 is "cannot connect
     // now".
-    if state.starts_with("57P") {
-        Err(field(b'M'))
+    if state.starts_with("57P") || state == TOO_MANY_CONNECTIONS {
+        Err(Reason::NotYet(shown(&field(b'M'))))
     } else {
         Ok(())
     }
@@ -79,7 +69,7 @@ fn judge(kind: u8, body: &[u8]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::*;
 
     #[test]
     fn only_operator_intervention_is_not_ready() {
@@ -88,8 +78,11 @@ mod tests {
         let starting = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0";
         assert_eq!(
             judge(b'E', starting),
-            Err("the database system is starting up".to_owned())
+            Err(Reason::NotYet(
+                "the database system is starting up".to_owned()
+            ))
         );
-        assert!(judge(b'H', b"TTP/1.1 400").is_err());
+        assert!(judge(b'E', b"SFATAL\0C53300\0Mtoo many clients\0\0").is_err());
+        assert!(judge(b'E', b"garbage").is_err());
     }
 }

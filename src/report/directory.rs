@@ -14,8 +14,10 @@ pub const DEFAULT_DIRECTORY: &str = "envrun-out";
 const LOCK: &str = ".lock";
 
 /// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
-const REPORT: &str = "junit.xml";
-const OWN_FILES: [&str; 2] = [REPORT, "events.jsonl"];
+pub(super) const REPORT: &str = "junit.xml";
+const OWN_FILES: [&str; 3] = [REPORT, "events.jsonl", MATRIX];
+/// The observed reachability matrix.
+pub const MATRIX: &str = "reachability.json";
 pub(super) const LOGS: &str = "logs";
 /// The folder of the builds' logs, in that of the logs.
 pub(super) const BUILDS: &str = "builds";
@@ -122,6 +124,11 @@ impl OutputDirectory {
     /// Writes `junit.xml` whole or not at all: readers never see a half. Where somebody has taken the directory away, it is
     /// made again for this one file, and that is a problem all the same.
     pub(super) fn write_report(&self, document: &[u8]) -> Result<(), FileProblem> {
+        self.write_whole(REPORT, document)
+    }
+
+    /// The same for another file.
+    pub(super) fn write_whole(&self, name: &str, document: &[u8]) -> Result<(), FileProblem> {
         let taken_away = !self.is_still_there();
         let write = || -> std::io::Result<()> {
             if taken_away {
@@ -129,18 +136,18 @@ impl OutputDirectory {
             }
             let mut file = tempfile::Builder::new()
                 .prefix(".")
-                .suffix(REPORT)
+                .suffix(name)
                 .tempfile_in(&self.path)?;
             file.write_all(document)?;
             file.as_file().sync_data()?;
             // A temporary file is private; a report is for everybody who may read the directory.
             set_readable(file.as_file())?;
-            file.persist(self.path.join(REPORT))
+            file.persist(self.path.join(name))
                 .map_err(|error| error.error)?;
             Ok(())
         };
         write().map_err(|error| FileProblem {
-            what: self.path.join(REPORT).display().to_string(),
+            what: self.path.join(name).display().to_string(),
             cause: cause(&error),
         })?;
         if taken_away {

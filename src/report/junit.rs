@@ -3,11 +3,12 @@
 //! What the environment did stands in a testsuite of its own, as errors where it went wrong, so
 //! that an infrastructure failure can be taken neither for a failing test nor for a pass.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::junit::{self, EnvironmentCase, EnvironmentProblem, SuiteRecord, Summary};
+use super::explanation;
+use crate::junit::{self, EnvironmentCase, EnvironmentProblem, SuiteProblem, SuiteRecord, Summary};
 use crate::name::RunId;
-use crate::outcome::{Failure, Outcome, leftover_hint};
+use crate::outcome::{Failure, Outcome, SuiteOutcome, leftover_hint};
 
 pub(super) fn document(
     project: &str,
@@ -29,11 +30,30 @@ pub(super) fn document(
                 started: suite.started,
                 duration: suite.duration,
                 reports: suite.reports.clone(),
-                problems: suite.problems.clone(),
+                problems: problems(suite),
                 output_tail: suite.output_tail.join("\n"),
             })
             .collect(),
     })
+}
+
+/// The problems of a suite; what explains them goes with the first.
+fn problems(suite: &SuiteOutcome) -> Vec<SuiteProblem> {
+    let mut problems = suite.problems.clone();
+    if let (Some(first), Some(explanation)) = (problems.first_mut(), &suite.explanation) {
+        let lines = explanation::lines(explanation).join("\n");
+        first.details = joined([lines, std::mem::take(&mut first.details)]);
+    }
+    problems
+}
+
+/// Texts below each other, the empty ones left out.
+fn joined<const NUMBER: usize>(texts: [String; NUMBER]) -> String {
+    let texts: Vec<String> = texts
+        .into_iter()
+        .filter(|text| !text.trim().is_empty())
+        .collect();
+    texts.join("\n\n")
 }
 
 fn environment(run: RunId, outcome: &Outcome) -> Vec<EnvironmentCase> {
@@ -44,8 +64,22 @@ fn environment(run: RunId, outcome: &Outcome) -> Vec<EnvironmentCase> {
             name: format!("ready: {}", readiness.service),
             duration: readiness.duration,
             problem: readiness.problem.as_ref().map(problem),
+            output: String::new(),
         })
         .collect();
+    // It is no error that the run goes on without what nobody requires, and it is told all the same.
+    cases.extend(outcome.without.iter().map(|failure| {
+        let service = failure.service.as_ref().map(ToString::to_string);
+        let EnvironmentProblem {
+            message, details, ..
+        } = problem(failure);
+        EnvironmentCase {
+            name: format!("went on without: {}", service.unwrap_or_default()),
+            duration: Duration::ZERO,
+            problem: None,
+            output: joined([message, details]),
+        }
+    }));
     // A failure that belongs to no service's readiness has a case of its own.
     let shown = |failure: &Failure| {
         outcome
@@ -58,6 +92,7 @@ fn environment(run: RunId, outcome: &Outcome) -> Vec<EnvironmentCase> {
             name: "run".to_owned(),
             duration: outcome.duration,
             problem: Some(problem(failure)),
+            output: String::new(),
         });
     }
     if let Some(report) = &outcome.teardown {
@@ -70,13 +105,16 @@ fn environment(run: RunId, outcome: &Outcome) -> Vec<EnvironmentCase> {
                 message: report.summary(),
                 details: format!("{}\nhint: {}", details.join("\n"), leftover_hint(run)),
             }),
+            output: String::new(),
         });
     }
     cases
 }
 
 fn problem(failure: &Failure) -> EnvironmentProblem {
-    let mut details = failure.log_tail.join("\n");
+    let explanation = failure.explanation.as_ref();
+    let explanation = explanation.map(|explanation| explanation::lines(explanation).join("\n"));
+    let mut details = joined([explanation.unwrap_or_default(), failure.log_tail.join("\n")]);
     if let Some(hint) = &failure.hint {
         details = format!("{details}\nhint: {hint}").trim_start().to_owned();
     }

@@ -6,6 +6,7 @@
 
 mod directory;
 mod events;
+mod explanation;
 mod growing;
 mod junit;
 mod logs;
@@ -23,7 +24,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use self::directory::{DEFAULT_DIRECTORY, DirectoryError, OutputDirectory};
+pub use self::directory::{
+    DEFAULT_DIRECTORY, DirectoryError, MATRIX as MATRIX_FILE, OutputDirectory,
+};
 use self::logs::Log;
 pub use self::terminal::Style;
 use self::terminal::Terminal;
@@ -101,7 +104,14 @@ impl Recorder for Reporters {
     /// The verdict is on the screen when this is done.
     async fn write(&self, outcome: &Outcome) -> Vec<String> {
         let document = junit::document(&self.project, self.run, self.started, outcome);
-        futures::join!(self.writer.report(document), self.terminal.flush());
+        if let Some(matrix) = &outcome.reachability {
+            let matrix = matrix.to_json().into_bytes();
+            self.writer.report(directory::MATRIX, matrix).await;
+        }
+        futures::join!(
+            self.writer.report(directory::REPORT, document),
+            self.terminal.flush()
+        );
         self.writer.problems()
     }
 }

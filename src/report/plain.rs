@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::explanation;
 use super::pulls;
 use super::table::seconds;
 use crate::event::Event;
@@ -133,6 +134,43 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             "{service}: {exit}, restart {restart} in {}",
             seconds(*pause)
         )],
+        Event::FaultBegun {
+            fault,
+            what,
+            suite,
+            time,
+        } => {
+            let by = suite.as_ref().map(|suite| format!("{suite}: "));
+            let time = time.map(|time| format!(" for {}", seconds(time)));
+            vec![format!(
+                "{}fault {fault}, {what}{}",
+                by.unwrap_or_default(),
+                time.unwrap_or_default()
+            )]
+        }
+        Event::FaultFailed {
+            fault,
+            what,
+            suite,
+            reason,
+        } => {
+            let by = suite.as_ref().map(|suite| format!("{suite}: "));
+            vec![format!(
+                "{}fault {fault}, {what}, could not be done: {reason}",
+                by.unwrap_or_default()
+            )]
+        }
+        Event::FaultUndone { fault, what, after } => vec![format!(
+            "fault {fault}, {what}, undone after {}",
+            seconds(*after)
+        )],
+        Event::FaultStays {
+            fault,
+            what,
+            reason,
+        } => vec![format!(
+            "warning: fault {fault}, {what}, could not be undone: {reason}"
+        )],
         Event::SuiteStarted { suite } => vec![format!("{suite}: suite started")],
         Event::SuiteFinished {
             suite,
@@ -142,6 +180,7 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             failures,
             problems,
             output_tail,
+            exit,
             ..
         } => {
             let verdict = match result {
@@ -159,12 +198,21 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
                     .map(|problem| format!("{suite}: {}", sanitise(problem))),
             );
             tail(&mut lines, suite.as_str(), output_tail);
-            if *result != SuiteResult::Passed {
+            // What has no container, such as the reachability matrix, has no output.
+            if *result != SuiteResult::Passed && exit.is_some() {
                 lines.push(format!(
                     "{suite}: the whole output is in {}",
                     log_path(directory, suite.as_str())
                 ));
             }
+            lines
+        }
+        Event::Explained {
+            service,
+            explanation,
+        } => {
+            let mut lines = vec![format!("{service}: why it failed")];
+            lines.extend(explanation::lines(explanation));
             lines
         }
         Event::RunAborted { failure } => aborted(failure, directory),
@@ -230,6 +278,9 @@ fn aborted(failure: &Failure, directory: &Path) -> Vec<String> {
                 .iter()
                 .map(|line| format!("  {}", sanitise(line))),
         );
+    }
+    if let Some(explanation) = &failure.explanation {
+        lines.extend(explanation::lines(explanation));
     }
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
     lines

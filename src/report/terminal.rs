@@ -136,6 +136,7 @@ fn worth_a_line(event: &Event) -> bool {
         | Event::PullFinished { .. }
         | Event::RunStarted { .. }
         | Event::RunAborted { .. }
+        | Event::Explained { .. }
         | Event::NetworkWaits { .. }
         | Event::StartWaits { .. }
         | Event::SignalReceived { .. }

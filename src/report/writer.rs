@@ -31,7 +31,7 @@ const BACKLOG: u32 = 64 << 20;
 enum Message {
     Event(Vec<u8>),
     Output(Log, Bytes, OwnedSemaphorePermit),
-    Report(Vec<u8>, oneshot::Sender<()>),
+    Report(&'static str, Vec<u8>, oneshot::Sender<()>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -96,11 +96,11 @@ impl Writer {
     }
 
     /// Writes the report after everything that came before it.
-    pub(super) async fn report(&self, document: Vec<u8>) {
+    pub(super) async fn report(&self, name: &'static str, document: Vec<u8>) {
         let (done, written) = oneshot::channel();
-        let _ = self.messages.send(Message::Report(document, done));
+        let _ = self.messages.send(Message::Report(name, document, done));
         if clock::within(PATIENCE, written).await.is_err() {
-            self.takes_nothing("junit.xml");
+            self.takes_nothing(name);
         }
     }
 
@@ -136,8 +136,8 @@ fn write_all(
         let written = match message {
             Message::Event(line) => events.append(&line),
             Message::Output(log, bytes, _room) => logs.append(&log, &bytes),
-            Message::Report(document, done) => {
-                let written = directory.write_report(&document);
+            Message::Report(name, document, done) => {
+                let written = directory.write_whole(name, &document);
                 if let Err(problem) = &written {
                     note(problems, &problem.what, &problem.cause);
                 }

@@ -1,19 +1,33 @@
 //! The vocabulary between the dispatcher and the executor: what comes in, and what is to be done.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::config::model::reachability::Whom;
+use crate::diagnosis::Inquiry;
+use crate::diagnosis::looks;
 use crate::engine::{
     BuildSpec, Capabilities, ContainerFacts, ContainerSpec, EndpointSpec, EngineError, ExecSpec,
-    Exit, ImageFacts, NetworkAddress, NetworkFacts, NetworkSpec, VolumeSpec,
+    Exit, ImageFacts, NetworkAddress, NetworkFacts, NetworkSpec, Networking, VolumeSpec,
 };
 use crate::event::Event;
 use crate::exit_code::Signal;
+use crate::fault::scene::Targets;
+use crate::fault::{Need, Request};
 use crate::junit;
-use crate::name::{ContainerId, NetworkId, RunId, ServiceName};
+use crate::name::{ContainerId, NetworkId, NetworkKey, RunId, ServiceName};
+use crate::options::ContainerOptions;
 use crate::outcome::TeardownReport;
 use crate::plan::injection::ArchiveEntry;
+use crate::plan::reachability::Asked;
 use crate::plan::readiness::Requirement;
 use crate::plan::{Pull, StepId};
+use crate::probe::machine::Account;
+use crate::reachability::{Pair, Seen};
+use crate::run::dispatcher::faults::FaultId;
+use crate::run::faults::{Mark, Refusal};
+use crate::run::post::{Answer, Ticket, Wish};
 
 /// Something that has happened.
 #[derive(Debug)]
@@ -36,6 +50,63 @@ pub enum Input {
         /// Its id.
         id: NetworkId,
     },
+    /// It was tried which networks can be dialled from here.
+    GatewaysTried {
+        /// Those that cannot.
+        beyond: Vec<NetworkKey>,
+    },
+    /// The agent from which a service is tried was sent, or cannot be had.
+    ObserverSent {
+        /// The step.
+        step: StepId,
+        /// State and addresses of its container, where that has networks of its own.
+        facts: Option<ContainerFacts>,
+        /// Why there is none.
+        problem: Option<String>,
+    },
+    /// The reachability matrix was tried.
+    ReachabilityTried {
+        /// The step.
+        step: StepId,
+        /// What was seen.
+        seen: Box<Seen>,
+    },
+    /// It was tried what the kernel can do; with what it cannot, and why.
+    FaultsTried(Result<Vec<(Need, String)>, Refusal>),
+    /// Suites are listened to, or why not.
+    PostOpened(Result<(), String>),
+    /// A suite wishes something.
+    Wished {
+        /// By which it is answered.
+        ticket: Ticket,
+        /// The suite.
+        suite: ServiceName,
+        /// What.
+        wish: Wish,
+    },
+    /// A fault is in effect, or why not.
+    FaultBegun {
+        /// The fault.
+        id: FaultId,
+        /// What was done.
+        begun: Result<Mark, Refusal>,
+    },
+    /// A fault is in effect once more.
+    FaultRenewed {
+        /// The fault.
+        id: FaultId,
+        /// Whether it is.
+        renewed: Result<(), Refusal>,
+    },
+    /// A fault is undone, or why not.
+    FaultUndone {
+        /// The fault.
+        id: FaultId,
+        /// Whether it is.
+        undone: Result<(), Refusal>,
+    },
+    /// The in-network agent cannot be had, and why.
+    NoAgent(String),
     /// The engine has told its networks, since one of the run could not be created.
     NetworksListed {
         /// The step.
@@ -129,10 +200,17 @@ pub enum Input {
         service: ServiceName,
         /// Which start of its container was probed.
         start: u32,
-        /// The state of its probes, in words.
-        summary: String,
+        /// What has become of each of its probes.
+        accounts: Vec<Account>,
         /// Its last output.
         log_tail: Vec<String>,
+    },
+    /// What can be seen of why a service failed was looked at.
+    Explained {
+        /// The service.
+        service: ServiceName,
+        /// What was seen.
+        seen: looks::Seen,
     },
     /// A container has ended and its output is complete.
     Exited {
@@ -191,6 +269,58 @@ pub enum Effect {
     Perform(StepId, Work),
     /// Probe a service until it is ready.
     Probe(Box<ProbeTask>),
+    /// Try which networks can be dialled from here, by their gateways.
+    TryGateways(Vec<(NetworkKey, IpAddr)>),
+    /// Send the agent through which probes dial onto these networks.
+    StationAgent(Vec<(NetworkId, EndpointSpec)>),
+    /// Send the agent from which a service is tried.
+    SendObserver {
+        /// The step.
+        step: StepId,
+        /// The replica, or the service that the agent stands in for.
+        observer: ServiceName,
+        /// Where to.
+        seat: Seat,
+    },
+    /// Try the reachability matrix.
+    TryReachability(StepId, Box<TrialTask>),
+    /// Try what the kernel of the engine's host can do.
+    TryFaults(Vec<Need>),
+    /// Listen to suites on these networks, each of which is known by its word.
+    OpenPost {
+        /// The networks, and how the agent that listens hangs on them.
+        networks: Vec<(NetworkId, EndpointSpec)>,
+        /// The suites by their words.
+        words: BTreeMap<String, ServiceName>,
+    },
+    /// Answer a wish.
+    Answer(Ticket, Answer),
+    /// Do a fault.
+    BeginFault {
+        /// The fault.
+        id: FaultId,
+        /// Who has wished it.
+        suite: ServiceName,
+        /// What it is.
+        request: Request,
+        /// Whom it meets.
+        targets: Targets,
+    },
+    /// Do to packets once more what a fault does to them.
+    RenewFault {
+        /// The fault.
+        id: FaultId,
+        /// What was done.
+        mark: Box<Mark>,
+        /// What it is.
+        request: Request,
+        /// Whom it meets.
+        targets: Targets,
+    },
+    /// Undo a fault.
+    UndoFault(FaultId, Box<Mark>),
+    /// Take the mark of a fault away that is over.
+    ForgetFault(FaultId, Box<Mark>),
     /// Stop probing a service.
     StopProbe(ServiceName),
     /// Run the `post_start` hooks of a service.
@@ -224,6 +354,8 @@ pub enum Effect {
         /// Globs of report files.
         globs: Vec<String>,
     },
+    /// Look at what says why a service has failed.
+    Explain(Box<ExplainTask>),
     /// Send [`Input::TimedOut`] after this time.
     StartTimer(Timer, Duration),
     /// Drop everything that may be dropped: pulls, builds, probes, timers.
@@ -305,6 +437,8 @@ pub struct ProbeTask {
     pub container: ContainerId,
     /// Its address, if it has one.
     pub address: Option<NetworkAddress>,
+    /// Whether the agent through which probes dial is on the network of that address.
+    pub stationed: bool,
     /// Whether it has no network but its loopback interface, so that listening there is all that can
     /// be asked of it.
     pub alone: bool,
@@ -314,6 +448,84 @@ pub struct ProbeTask {
     pub started: Duration,
     /// Which start of the container is probed, counted from 1.
     pub start: u32,
+}
+
+/// Where an agent is sent from which a service is tried.
+#[derive(Debug, Clone)]
+pub enum Seat {
+    /// Into the network namespace of a container.
+    Beside(ContainerId),
+    /// Onto the networks of a service whose container does not run.
+    InPlace(Box<InPlace>),
+}
+
+/// How an agent hangs on the networks of a service that it stands in for.
+#[derive(Debug, Clone)]
+pub struct InPlace {
+    /// What it is created on.
+    pub networking: Networking,
+    /// Further networks.
+    pub further: Vec<(NetworkId, EndpointSpec)>,
+    /// What decides whom it finds.
+    pub finding: ContainerOptions,
+}
+
+/// What is to be tried.
+#[derive(Debug, Clone, Default)]
+pub struct TrialTask {
+    /// Agents that have to be sent anew, since their containers were started once more.
+    pub anew: Vec<(ServiceName, ServiceName, ContainerId)>,
+    /// The containers from which nothing can be tried, with their service, and why.
+    pub missing: BTreeMap<ServiceName, (ServiceName, String)>,
+    /// The services that are looked at from beside, with the agents there.
+    pub targets: BTreeMap<ServiceName, Vec<ServiceName>>,
+    /// What is tried, all of it at once.
+    pub questions: Vec<Question>,
+}
+
+/// What is tried from one container at one target.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The agent, by the replica.
+    pub from: ServiceName,
+    /// The service that it is of.
+    pub source: ServiceName,
+    /// The target.
+    pub target: Whom,
+    /// The name of the target, or why it has none.
+    pub name: Result<String, String>,
+    /// Its addresses, by its replicas.
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// What is tried there.
+    pub asked: Asked,
+    /// What is promised, of either kind: it is tried until all of it is kept, or time is over.
+    pub promises: Vec<Pair>,
+}
+
+/// What is looked at to explain a failure.
+#[derive(Debug, Clone)]
+pub struct ExplainTask {
+    /// The question; it says what is worth a look.
+    pub inquiry: Inquiry,
+    /// The container whose output is read.
+    pub container: Option<ContainerId>,
+    /// Its last output, as far as it is at hand.
+    pub output: Vec<String>,
+    /// Where its view of the network is had.
+    pub view: View,
+    /// For each service that runs, the container in whose network namespace it is.
+    pub beside: BTreeMap<ServiceName, ContainerId>,
+}
+
+/// Where the view of a service is had.
+#[derive(Debug, Clone)]
+pub enum View {
+    /// In the network namespace of this container, which runs.
+    Beside(ContainerId),
+    /// On the same networks, since its container has ended.
+    On(Vec<(NetworkId, EndpointSpec)>),
+    /// Nowhere.
+    None,
 }
 
 /// Commands to be run in a container one after the other.
@@ -353,4 +565,6 @@ pub enum Timer {
     Network(StepId),
     /// The pause before a container is started once more.
     Restart(ServiceName),
+    /// The time of a fault.
+    Fault(FaultId),
 }

@@ -13,18 +13,25 @@ use futures::FutureExt as _;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
+use super::agents::Agents;
 use super::collect::CollectError;
 use super::effect::{Effect, Input};
+use super::faults::Faults;
 use super::following::Following;
+use super::hearing::Listeners;
+use super::looking::Scouts;
+use super::observing::{self, Observers};
 use super::output::Tails;
+use super::post::{self, Waiting};
 use super::shared::Shared;
 use super::teardown::{self, Limits};
 use super::watch::{kill, watch};
-use super::{Wiring, collect, hooks, readying};
+use super::{Wiring, collect, hooks, looking, readying, trying};
 use crate::clock::{self, Instant};
 use crate::engine::{Capabilities, Engine, EngineError, FailureKind};
 use crate::name::ServiceName;
 use crate::outcome::Outcome;
+use crate::plan::agent::Kit;
 
 /// How long teardown waits for the reports of the verdict. A directory that is slower gets them while
 /// everything is removed.
@@ -60,15 +67,31 @@ pub(super) struct Executor {
 impl Executor {
     pub(super) fn new(
         wiring: Wiring,
+        kit: Kit,
+        listeners: Listeners,
         inputs: mpsc::UnboundedSender<Input>,
         begun: Instant,
     ) -> Self {
+        let run = wiring.ledger.run();
+        let agents = Agents::new(
+            kit.clone(),
+            Arc::clone(&wiring.engine),
+            Arc::clone(&wiring.ledger),
+            Arc::clone(&wiring.gate),
+        );
+        let faults = Faults::new(run, kit, Arc::clone(&wiring.engine), Arc::clone(&agents));
         Self {
             shared: Arc::new(Shared {
-                run: wiring.ledger.run(),
+                run,
                 engine: Arc::clone(&wiring.engine),
                 recorder: Arc::clone(&wiring.recorder),
                 tails: Tails::default(),
+                scouts: Scouts::default(),
+                listeners,
+                observers: Observers::default(),
+                agents,
+                faults: Arc::new(faults),
+                waiting: Waiting::default(),
                 inputs,
                 begun,
                 seen: Mutex::default(),
@@ -96,7 +119,10 @@ impl Executor {
                 self.spawn_droppable(
                     async move {
                         match introduction(shared.engine.as_ref()).await {
-                            Ok(capabilities) => shared.send(Input::EngineDescribed(capabilities)),
+                            Ok(capabilities) => {
+                                shared.agents.host_is(&capabilities.architecture);
+                                shared.send(Input::EngineDescribed(capabilities));
+                            }
                             Err(error) => shared.send(Input::EngineLost(error)),
                         }
                     }
@@ -113,6 +139,36 @@ impl Executor {
                 );
                 let handle = self.spawn_droppable(probing.boxed());
                 self.probes.insert(service, handle);
+            }
+            Effect::TryGateways(gateways) => {
+                let prober = &self.wiring.prober;
+                let beyond = gateways.into_iter();
+                let beyond = beyond.filter(|(_, gateway)| !prober.reaches(*gateway));
+                let beyond = beyond.map(|(key, _)| key).collect();
+                self.shared.send(Input::GatewaysTried { beyond });
+            }
+            Effect::StationAgent(networks) => {
+                let shared = Arc::clone(&self.shared);
+                self.spawn(
+                    async move {
+                        if let Some(reason) = shared.agents.take_station(networks).await {
+                            shared.send(Input::NoAgent(reason.to_string()));
+                        }
+                    }
+                    .boxed(),
+                );
+            }
+            Effect::SendObserver {
+                step,
+                observer,
+                seat,
+            } => {
+                let shared = Arc::clone(&self.shared);
+                self.spawn(observing::send(shared, step, observer, seat).boxed());
+            }
+            Effect::TryReachability(step, task) => {
+                let shared = Arc::clone(&self.shared);
+                self.spawn_droppable(trying::try_all(shared, step, *task).boxed());
             }
             Effect::StopProbe(service) => {
                 if let Some(handle) = self.probes.remove(&service) {
@@ -134,7 +190,20 @@ impl Executor {
                 let following = self.following.remove(&service);
                 self.spawn(watch(Arc::clone(&self.shared), service, container, following).boxed());
             }
-            Effect::Restart { service, container } => self.restart(service, container),
+            Effect::Restart { service, container } => {
+                self.shared.faults.started_anew(&container);
+                self.restart(service, container);
+            }
+            Effect::OpenPost { networks, words } => {
+                let opening = post::open(Arc::clone(&self.shared), networks, words);
+                self.spawn_droppable(opening.boxed());
+            }
+            Effect::Answer(ticket, answer) => self.shared.waiting.answer(ticket, answer),
+            fault @ (Effect::TryFaults(_)
+            | Effect::BeginFault { .. }
+            | Effect::RenewFault { .. }
+            | Effect::UndoFault(..)
+            | Effect::ForgetFault(..)) => self.disturb(fault),
             Effect::Kill(container) => {
                 self.spawn(kill(Arc::clone(&self.shared), container).boxed());
             }
@@ -168,6 +237,10 @@ impl Executor {
                     .boxed(),
                 );
             }
+            Effect::Explain(task) => {
+                let looking = looking::explain(Arc::clone(&self.shared), *task);
+                self.spawn_droppable(looking.boxed());
+            }
             Effect::StartTimer(timer, limit) => {
                 let shared = Arc::clone(&self.shared);
                 self.spawn_droppable(
@@ -178,7 +251,11 @@ impl Executor {
                     .boxed(),
                 );
             }
-            Effect::Abandon => self.droppable.drain(..).for_each(|handle| handle.abort()),
+            Effect::Abandon => {
+                self.shared.agents.close();
+                self.shared.waiting.close();
+                self.droppable.drain(..).for_each(|handle| handle.abort());
+            }
             Effect::WriteReports { last } => self.write_reports(outcome.clone(), last),
             Effect::TearDown(farewells) => {
                 let shared = Arc::clone(&self.shared);

@@ -124,6 +124,7 @@ async fn pass_on(
         };
         shared.saw(container, &chunk);
         shared.tails.push(service, chunk.stream, &chunk.bytes);
+        shared.listeners.hear(service, chunk.stream, &chunk.bytes);
         shared.recorder.output(service, &chunk).await;
     }
     End::Closed

@@ -2,23 +2,32 @@
 //!
 //! [`run`] is the loop between them. `select!` there only maps sources to inputs.
 
+mod agents;
 mod archive;
 mod collect;
 pub mod dispatcher;
+mod disturbing;
 pub mod effect;
 mod executor;
+pub mod faults;
 mod following;
 pub mod gate;
 pub mod gc;
+mod hearing;
+mod holder;
 mod hooks;
 mod leasing;
 pub mod ledger;
+mod looking;
 mod lost;
+mod observing;
 mod obtaining;
 pub mod output;
+pub mod post;
 mod readying;
 mod shared;
 pub mod teardown;
+mod trying;
 mod watch;
 pub mod watchdog;
 mod work;
@@ -35,6 +44,7 @@ use self::dispatcher::{Dispatcher, Settings};
 use self::effect::{Effect, Input};
 use self::executor::{Executor, Flow};
 use self::gate::StartGate;
+use self::hearing::Listeners;
 use self::ledger::Ledger;
 use self::teardown::Limits;
 use crate::clock;
@@ -44,6 +54,7 @@ use crate::exit_code::Signal;
 use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, TeardownReport};
 use crate::plan::Plan;
+use crate::plan::agent::Kit;
 use crate::probe::Prober;
 
 /// Where everything that happens is told. Implementations must not block for long: teardown does
@@ -92,6 +103,7 @@ pub fn interrupted_before_plan(started: SystemTime, signal: Signal) -> Outcome {
         ),
         log_tail: Vec::new(),
         hint: None,
+        explanation: None,
     };
     Outcome {
         failure: Some(failure),
@@ -101,6 +113,8 @@ pub fn interrupted_before_plan(started: SystemTime, signal: Signal) -> Outcome {
         teardown: None,
         held: None,
         report_problems: Vec::new(),
+        reachability: None,
+        without: Vec::new(),
         started,
         duration: started.elapsed().unwrap_or_default(),
     }
@@ -155,8 +169,10 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
     let recorder = Arc::clone(&wiring.recorder);
     let gate = Arc::clone(&wiring.gate);
     let limits = wiring.limits;
+    let kit = Kit::new(&plan);
+    let listeners = Listeners::of(&plan);
     let mut dispatcher = Dispatcher::new(plan, settings, SystemTime::now());
-    let mut executor = Executor::new(wiring, sender, begun);
+    let mut executor = Executor::new(wiring, kit, listeners, sender, begun);
 
     let looped = AssertUnwindSafe(async {
         let mut next = Some(Input::Begin);
@@ -189,6 +205,7 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
             message: "envrun has panicked".to_owned(),
             log_tail: Vec::new(),
             hint: Some("please report this with the message above".to_owned()),
+            explanation: None,
         };
         recorder.event(
             begun.elapsed(),

@@ -6,8 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::Recorder;
+use super::agents::Agents;
 use super::effect::Input;
+use super::faults::Faults;
+use super::hearing::Listeners;
+use super::looking::Scouts;
+use super::observing::Observers;
 use super::output::Tails;
+use super::post::Waiting;
 use crate::clock::Instant;
 use crate::engine::{Engine, EngineError, Seen};
 use crate::event::Event;
@@ -20,6 +26,14 @@ pub(super) struct Shared {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) recorder: Arc<dyn Recorder>,
     pub(super) tails: Tails,
+    pub(super) agents: Arc<Agents>,
+    /// Those that look why something has failed.
+    pub(super) scouts: Scouts,
+    /// What probes hear of the output.
+    pub(super) listeners: Listeners,
+    pub(super) observers: Observers,
+    pub(super) faults: Arc<Faults>,
+    pub(super) waiting: Waiting,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) begun: Instant,
     /// How much output of each container was seen, over all its starts.

@@ -18,6 +18,9 @@ use crate::name::{ContainerId, ServiceName};
 /// How long the output of an ended container may take to arrive.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Exit code of what SIGKILL has ended.
+const KILLED: i64 = 137;
+
 /// How long an engine that does not answer is waited for while a container is watched or killed.
 const ENGINE_SILENT: Duration = Duration::from_secs(10);
 
@@ -38,7 +41,7 @@ pub(super) async fn watch(
     container: ContainerId,
     following: Option<Following>,
 ) {
-    let exit = match exit_of(&shared, &service, &container).await {
+    let mut exit = match exit_of(&shared, &service, &container).await {
         Ok(exit) => exit,
         Err(error) => return shared.send(Input::EngineLost(error)),
     };
@@ -46,6 +49,14 @@ pub(super) async fn watch(
         // Nobody listens where the output is complete already.
         let _ = ended.send(());
         let _ = clock::within(DRAIN, complete).await;
+    }
+    // Docker hears of the kernel's want of memory beside the end of the container, and may note it a
+    // moment later.
+    if exit.code == Some(KILLED)
+        && !exit.oom_killed
+        && let Ok(facts) = inspect(&shared, &container).await
+    {
+        exit.oom_killed = facts.exit.is_some_and(|exit| exit.oom_killed);
     }
     let log_tail = shared.tails.tail(&service);
     shared.send(Input::Exited {

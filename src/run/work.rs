@@ -317,6 +317,7 @@ async fn start(
     follower: Follower,
 ) -> Result<(), EngineError> {
     let output = shared.engine.attach(container).await?;
+    shared.listeners.begin(&service);
     let following = following::follow(
         Arc::clone(shared),
         service,

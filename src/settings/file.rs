@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{FILE_NAME, Settings, parse_starts, pool};
 use crate::config::diagnostic::Problem;
+use crate::config::model::reachability::InternetAddress;
 use crate::config::source::{Place, Source};
 use crate::config::suggest::did_you_mean;
 use crate::image::Mirrors;
@@ -19,9 +20,10 @@ use crate::options::Cidr;
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "concurrent_starts",
     "gc",
+    "internet",
     "mirror",
     "subnet_pool",
     "untrusted",
@@ -91,6 +93,10 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
                 others.push(source.place(key.span()));
                 settings.gc = read_switch(source, value, problems);
             }
+            "internet" => {
+                others.push(source.place(key.span()));
+                settings.internet = read_internet(source, value, problems);
+            }
             "mirror" => {
                 others.push(source.place(key.span()));
                 settings.mirrors = read_mirrors(source, value, problems);
@@ -152,6 +158,26 @@ fn read_starts(
     };
     problems.push(problem.at(&source.place(value.span())));
     None
+}
+
+/// `internet`: an address with a port.
+fn read_internet(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<InternetAddress> {
+    let place = source.place(value.span());
+    let Some(text) = value.get_ref().as_str() else {
+        let found = value.get_ref().type_str();
+        problems.push(Problem::error(format!("expected a text, found {found}")).at(&place));
+        return None;
+    };
+    let address = InternetAddress::parse(text);
+    if address.is_none() {
+        let problem = Problem::error(format!("`{text}` is no address with a port"));
+        problems.push(problem.at(&place).help(InternetAddress::FORM));
+    }
+    address
 }
 
 /// `subnet_pool`: a range of addresses.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::diagnostic::{Problem, Problems, Severity};
+use crate::config::model::reachability::InternetAddress;
 use crate::config::suggest::nearest;
 use crate::image::Mirrors;
 use crate::image::mirror::parse_pair;
@@ -35,8 +36,18 @@ const SUBNET_POOL: &str = "ENVRUN_SUBNET_POOL";
 /// Whether the project is that of strangers.
 const UNTRUSTED: &str = "ENVRUN_UNTRUSTED";
 
+/// The address that a target `internet` of the reachability matrix means.
+const INTERNET: &str = "ENVRUN_INTERNET";
+
 /// The variables that are read.
-const VARIABLES: [&str; 5] = [MIRROR, CONCURRENT_STARTS, GC, SUBNET_POOL, UNTRUSTED];
+const VARIABLES: [&str; 6] = [
+    MIRROR,
+    CONCURRENT_STARTS,
+    GC,
+    INTERNET,
+    SUBNET_POOL,
+    UNTRUSTED,
+];
 
 /// The prefix of all variables of envrun.
 const PREFIX: &str = "ENVRUN_";
@@ -71,6 +82,9 @@ pub struct Settings {
     pub untrusted: bool,
     /// The pool that subnets of networks are taken from; `None`: envrun's own.
     pub subnet_pool: Option<Cidr>,
+    /// The address that a target `internet` of the reachability matrix means; `None` leaves it to the
+    /// project, and to the default.
+    pub internet: Option<InternetAddress>,
 }
 
 /// Settings, and what the user should know of them.
@@ -162,6 +176,14 @@ pub fn load(
         problems.push(problem);
         None
     });
+    let internet = set(environment, INTERNET).and_then(|text| {
+        let address = InternetAddress::parse(text);
+        if address.is_none() {
+            let message = format!("variable `{INTERNET}` is no address with a port: `{text}`");
+            problems.push(Problem::error(message).help(InternetAddress::FORM));
+        }
+        address
+    });
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -179,6 +201,7 @@ pub fn load(
                 .or(from_file.concurrent_starts),
             subnet_pool: pools.into_iter().flatten().next().or(from_file.subnet_pool),
             gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
+            internet: internet.or(from_file.internet),
             untrusted,
         },
         warnings: problems,

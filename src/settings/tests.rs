@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `mirror`, `subnet_pool`, `untrusted`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `concurrent_starts`, `gc`, `internet`, `mirror`, `subnet_pool`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -344,4 +344,39 @@ fn nothing_else_of_a_strangers_file_counts() {
             assert!(loaded.warnings.is_empty());
         }
     }
+}
+
+#[test]
+fn what_the_internet_is_is_said_by_the_variable_or_the_file() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join(FILE_NAME);
+    fs::write(path, "internet = \"198.51.100.1:80\"\n").expect("written");
+    let internet = |variable: &str, untrusted: bool| {
+        let variable = (INTERNET.to_owned(), variable.to_owned());
+        let flags = Flags {
+            untrusted,
+            ..Flags::default()
+        };
+        let loaded = load(directory.path(), &[variable].into(), &flags);
+        let loaded = loaded.map_err(|problems| problems.render(false, 100));
+        loaded.map(|loaded| loaded.settings.internet.map(|address| address.to_string()))
+    };
+    assert_eq!(internet("", false), Ok(Some("198.51.100.1:80".to_owned())));
+    assert_eq!(
+        internet("[2001:db8::1]:443", false),
+        Ok(Some("[2001:db8::1]:443".to_owned()))
+    );
+    // The file may be that of strangers.
+    assert_eq!(internet("", true), Ok(None));
+    let wrong = internet("198.51.100.1", false).expect_err("no port");
+    assert!(
+        wrong.contains("variable `ENVRUN_INTERNET` is no address with a port"),
+        "{wrong}"
+    );
+    let wrong = problems("internet = \"here\"\n");
+    assert!(
+        wrong[0].contains("`here` is no address with a port"),
+        "{wrong:?}"
+    );
+    assert!(problems("internet = 1\n")[0].contains("expected a text"));
 }

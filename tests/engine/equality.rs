@@ -109,7 +109,7 @@ fn reference(project: &Project, arguments: &[&str]) {
 }
 
 /// The executable of the reference.
-fn executable() -> PathBuf {
+pub(crate) fn executable() -> PathBuf {
     match std::env::var_os("COMPOSE_REFERENCE") {
         Some(named) => named.into(),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/reference/docker-compose"),

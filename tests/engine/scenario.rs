@@ -1,5 +1,11 @@
-//! The scenario that the repository ships: the pipeline that most projects have.
+//! The scenario `ci-pipeline`, the pipeline that most projects have, and what holds for all scenarios.
 
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::equality;
 use crate::harness::{Project, Run, image};
 
 #[test]
@@ -40,10 +46,11 @@ fn the_pipeline_passes_with_its_three_suites_named() {
 #[test]
 fn a_mistake_in_a_migration_gives_3_and_no_suite_is_blamed() {
     let project = Project::with_postgres("");
-    copy(&image::pipeline(), &project.path("scenario"));
-    let migration = project.path("scenario/app/migrations/001_tasks.sql");
+    let scenario = project.copy_of_scenario("ci-pipeline");
+    let migration = scenario.join("app/migrations/001_tasks.sql");
     std::fs::write(migration, "CREATE TABEL tasks ();").unwrap();
-    let command = project.envrun(&["run", "scenario", "--out", "out", "--skip", "unit"]);
+    let scenario = scenario.to_str().unwrap();
+    let command = project.envrun(&["run", scenario, "--out", "out", "--skip", "unit"]);
     let finished = Run::start(&project, command, "out").finish();
     finished.assert_code(3);
     let report = finished.junit();
@@ -54,15 +61,32 @@ fn a_mistake_in_a_migration_gives_3_and_no_suite_is_blamed() {
     }
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
+/// What a program prints when it is asked for the configuration of a scenario.
+fn configuration(mut program: Command, scenario: &Path) -> Value {
+    let output = program
+        .args(["config", "--format", "json"])
+        .current_dir(scenario)
+        .output()
+        .unwrap_or_else(|error| panic!("{program:?}: {error}: see `ci/reference --fetch-only`"));
+    assert!(output.status.success(), "{program:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn compose_reads_every_scenario_as_envrun_does() {
+    let project = Project::new("");
+    let mut read = Vec::new();
+    for entry in std::fs::read_dir(image::scenario("")).unwrap() {
+        let scenario = entry.unwrap().path();
+        if !scenario.join("compose.yaml").exists() {
+            continue;
         }
+        let ours = configuration(project.envrun(&[]), &scenario);
+        let theirs = configuration(Command::new(equality::executable()), &scenario);
+        assert_eq!(ours, theirs, "{}", scenario.display());
+        read.push(ours["name"].as_str().unwrap().to_owned());
+        let described = std::fs::read_to_string(scenario.join("README.md")).unwrap();
+        assert!(described.contains("## Running it"), "{read:?}");
     }
+    assert!(read.len() >= 6, "{read:?}");
 }

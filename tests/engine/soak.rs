@@ -52,14 +52,17 @@ enum Shape {
     Replicas,
     Volumes,
     Copies,
+    /// Where the networks cannot be dialled, so that an agent is sent.
+    Elsewhere,
 }
 
-const SHAPES: [Shape; 5] = [
+const SHAPES: [Shape; 6] = [
     Shape::Build,
     Shape::Hooks,
     Shape::Replicas,
     Shape::Volumes,
     Shape::Copies,
+    Shape::Elsewhere,
 ];
 
 impl Shape {
@@ -84,6 +87,9 @@ impl Shape {
             ),
             Self::Copies => format!(
                 "image: {base}\n    command: [sleep, infinity]\n    volumes: ['./files:/files']\n    x-envrun: {{ bind: copy }}"
+            ),
+            Self::Elsewhere => format!(
+                "image: {base}\n    command: [sleep, infinity]\n    expose: ['9']\n    networks: [front, back]"
             ),
         };
         let project = Project::new(&format!(
@@ -240,7 +246,14 @@ fn there(project: &Project, bystander: &Foreign<'_>) -> Vec<serde_json::Value> {
 fn hit(fates: &[Fate]) -> Vec<String> {
     let projects: Vec<Project> = fates.iter().map(|fate| fate.shape.project()).collect();
     let unhurt = sibling();
-    let mut victims: Vec<Run<'_>> = projects.iter().map(Project::start).collect();
+    let mut victims: Vec<Run<'_>> = projects
+        .iter()
+        .zip(fates)
+        .map(|(project, fate)| match fate.shape {
+            Shape::Elsewhere => project.start_elsewhere(),
+            _ => project.start(),
+        })
+        .collect();
     let sibling = unhurt.start();
     let begun = Instant::now();
     let mut blows: Vec<(u64, usize, Blow)> = Vec::new();

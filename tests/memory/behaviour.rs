@@ -38,17 +38,17 @@ async fn everything_starts_the_moment_that_it_may() {
      336 ms  db started
      593 ms  unit started
     1596 ms  unit Passed []
-    1739 ms  db ready: postgres 5432
-    1975 ms  migrate started
-    2175 ms  migrate completed
-    2411 ms  api started
-    2528 ms  api ready: tcp 80
-    2764 ms  e2e started
-    3767 ms  e2e Passed []
-    3767 ms  verdict: passed
-    3767 ms  teardown started
-    3873 ms  teardown finished: 7 removed, 0 left
-    3873 ms  exit code 0
+    1733 ms  db ready: postgres 5432
+    1969 ms  migrate started
+    2169 ms  migrate completed
+    2405 ms  api started
+    2522 ms  api ready: tcp 80
+    2758 ms  e2e started
+    3761 ms  e2e Passed []
+    3761 ms  verdict: passed
+    3761 ms  teardown started
+    3867 ms  teardown finished: 7 removed, 0 left
+    3867 ms  exit code 0
     ");
 }
 
@@ -63,11 +63,11 @@ async fn a_service_that_dies_before_it_is_ready_ends_the_run_at_once() {
     insta::assert_snapshot!(timeline(behaviours, SERVICES, &[]).await, @"
     336 ms  db started
     386 ms  db exited with code 1
-    386 ms  aborted: service `db` exited with code 1 before it was ready
-    386 ms  verdict: failed
-    386 ms  teardown started
-    492 ms  teardown finished: 7 removed, 0 left
-    492 ms  exit code 3
+    389 ms  aborted: service `db` exited with code 1 before it was ready
+    389 ms  verdict: failed
+    389 ms  teardown started
+    495 ms  teardown finished: 7 removed, 0 left
+    495 ms  exit code 3
     ");
 }
 
@@ -83,18 +83,18 @@ async fn a_service_that_dies_while_suites_run_ends_the_run() {
      336 ms  db started
      593 ms  unit started
     1596 ms  unit Passed []
-    1739 ms  db ready: postgres 5432
-    1975 ms  migrate started
-    2175 ms  migrate completed
-    2411 ms  api started
-    2412 ms  api ready: tcp 80
-    2648 ms  e2e started
-    3011 ms  api exited with code 139 (SIGSEGV)
-    3011 ms  aborted: service `api` exited with code 139 (SIGSEGV) while the run was going on
-    3011 ms  verdict: failed
-    3011 ms  teardown started
-    3117 ms  teardown finished: 7 removed, 0 left
-    3117 ms  exit code 3
+    1733 ms  db ready: postgres 5432
+    1969 ms  migrate started
+    2169 ms  migrate completed
+    2405 ms  api started
+    2406 ms  api ready: tcp 80
+    2642 ms  e2e started
+    3005 ms  api exited with code 139 (SIGSEGV)
+    3008 ms  aborted: service `api` exited with code 139 (SIGSEGV) while the run was going on
+    3008 ms  verdict: failed
+    3008 ms  teardown started
+    3114 ms  teardown finished: 7 removed, 0 left
+    3114 ms  exit code 3
     ");
 }
 
@@ -106,14 +106,14 @@ async fn a_failing_job_ends_the_run_and_its_suites_never_start() {
      336 ms  db started
      593 ms  unit started
     1596 ms  unit Passed []
-    1739 ms  db ready: postgres 5432
-    1975 ms  migrate started
-    2175 ms  migrate exited with code 3
-    2175 ms  aborted: job `migrate` exited with code 3
-    2175 ms  verdict: failed
-    2175 ms  teardown started
-    2281 ms  teardown finished: 7 removed, 0 left
-    2281 ms  exit code 3
+    1733 ms  db ready: postgres 5432
+    1969 ms  migrate started
+    2169 ms  migrate exited with code 3
+    2172 ms  aborted: job `migrate` exited with code 3
+    2172 ms  verdict: failed
+    2172 ms  teardown started
+    2278 ms  teardown finished: 7 removed, 0 left
+    2278 ms  exit code 3
     ");
 }
 
@@ -125,17 +125,17 @@ async fn a_failing_suite_does_not_stop_the_others() {
      336 ms  db started
      593 ms  unit started
     1596 ms  unit Failed []
-    1739 ms  db ready: postgres 5432
-    1975 ms  migrate started
-    2175 ms  migrate completed
-    2411 ms  api started
-    2528 ms  api ready: tcp 80
-    2764 ms  e2e started
-    3767 ms  e2e Passed []
-    3767 ms  verdict: failed
-    3767 ms  teardown started
-    3873 ms  teardown finished: 7 removed, 0 left
-    3873 ms  exit code 1
+    1733 ms  db ready: postgres 5432
+    1969 ms  migrate started
+    2169 ms  migrate completed
+    2405 ms  api started
+    2522 ms  api ready: tcp 80
+    2758 ms  e2e started
+    3761 ms  e2e Passed []
+    3761 ms  verdict: failed
+    3761 ms  teardown started
+    3867 ms  teardown finished: 7 removed, 0 left
+    3867 ms  exit code 1
     ");
 }
 
@@ -147,13 +147,13 @@ async fn a_suite_beyond_its_limit_is_killed_and_has_failed() {
      336 ms  db started
      593 ms  unit started
     1596 ms  unit Passed []
-    1739 ms  db ready: postgres 5432
-    1975 ms  migrate started
-    2175 ms  migrate completed
-    2411 ms  api started
-    2528 ms  api ready: tcp 80
-    2764 ms  e2e started
-    7777 ms  e2e Failed ["suite `e2e` was killed after its limit of 5s"]
+    1733 ms  db ready: postgres 5432
+    1969 ms  migrate started
+    2169 ms  migrate completed
+    2405 ms  api started
+    2522 ms  api ready: tcp 80
+    2758 ms  e2e started
+    7774 ms  e2e Failed ["suite `e2e` was killed after its limit of 5s"]
     7777 ms  verdict: failed
     7777 ms  teardown started
     7883 ms  teardown finished: 7 removed, 0 left
@@ -184,15 +184,15 @@ async fn a_service_that_never_listens_is_given_up_at_its_deadline() {
        336 ms  db started
        593 ms  unit started
       1596 ms  unit Passed []
-      1739 ms  db ready: postgres 5432
-      1975 ms  migrate started
-      2175 ms  migrate completed
-      2411 ms  api started
-    182411 ms  aborted: service `api` not ready after 180s (tcp 80: 2071 attempts, last: connection refused; probed because of `ports` and `expose` of the file)
-    182411 ms  verdict: failed
-    182411 ms  teardown started
-    182517 ms  teardown finished: 7 removed, 0 left
-    182517 ms  exit code 3
+      1733 ms  db ready: postgres 5432
+      1969 ms  migrate started
+      2169 ms  migrate completed
+      2405 ms  api started
+    182879 ms  aborted: service `api` not ready after 180s (tcp 80: 17142 attempts, last: connection refused; probed because of `ports` and `expose` of the file)
+    182879 ms  verdict: failed
+    182879 ms  teardown started
+    182985 ms  teardown finished: 9 removed, 0 left
+    182985 ms  exit code 3
     ");
 }
 
@@ -333,10 +333,12 @@ fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
         hold: None,
         subnet_attempts: 100,
         holder_patience: Duration::from_secs(600),
+        secret: 0,
     };
     let mut dispatcher = Dispatcher::new(plan(compose), settings, SystemTime::UNIX_EPOCH);
     let _ = dispatcher.handle(Duration::ZERO, Input::Begin);
     let capabilities = Capabilities {
+        architecture: String::new(),
         product: "old".to_owned(),
         version: "1".to_owned(),
         api,
@@ -421,12 +423,12 @@ services:
     let behaviours = Behaviours::from([("migrate", Behaviour::default())]);
     insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @"
      336 ms  migrate started
-    2346 ms  migrate exited with code 137 (SIGKILL)
-    2346 ms  aborted: job `migrate` not completed after 2s
-    2346 ms  verdict: failed
-    2346 ms  teardown started
-    2452 ms  teardown finished: 3 removed, 0 left
-    2452 ms  exit code 3
+    2349 ms  migrate exited with code 137 (SIGKILL)
+    2352 ms  aborted: job `migrate` not completed after 2s
+    2352 ms  verdict: failed
+    2352 ms  teardown started
+    2458 ms  teardown finished: 3 removed, 0 left
+    2458 ms  exit code 3
     ");
 }
 
@@ -469,9 +471,9 @@ services:
     insta::assert_snapshot!(timeline(behaviours, compose, &[]).await, @r#"
      336 ms  unit started
     1336 ms  unit Failed ["the reports of suite `unit` could not be read: the globs begin at `/`, so the whole container would have to be read: let the suite write its reports into a directory of their own"]
-    1336 ms  verdict: failed
-    1336 ms  teardown started
-    1442 ms  teardown finished: 2 removed, 0 left
-    1442 ms  exit code 1
+    1339 ms  verdict: failed
+    1339 ms  teardown started
+    1445 ms  teardown finished: 2 removed, 0 left
+    1445 ms  exit code 1
     "#);
 }

@@ -89,14 +89,14 @@ async fn what_nobody_requires_may_never_become_ready_or_fail_its_hooks() {
      336 ms  cache started
      336 ms  seed started
      436 ms  seed completed
-    2336 ms  warning: service `cache` not ready after 2s (tcp 80: 232 attempts, last: connection refused; probed because of `x-envrun.ready`); the run goes on without it, since all that depends on it says `required: false`
+    2336 ms  warning: service `cache` not ready after 2s (tcp 80: 500 attempts, last: connection refused; probed because of `x-envrun.ready`); the run goes on without it, since all that depends on it says `required: false`
     2572 ms  api started
     2669 ms  api ready: tcp 80
     2905 ms  unit started
     3908 ms  unit Passed []
     3908 ms  verdict: passed
     3908 ms  teardown started
-    4014 ms  teardown finished: 5 removed, 0 left
+    4014 ms  teardown finished: 7 removed, 0 left
     4014 ms  exit code 0
     ");
     let hooked = services("post_start: [{ command: [fail] }]");
@@ -155,10 +155,10 @@ async fn what_one_of_several_requires_ends_the_run() {
     336 ms  seed started
     436 ms  seed completed
     536 ms  cache exited with code 1
-    536 ms  aborted: service `cache` exited with code 1 before it was ready
-    536 ms  verdict: failed
-    536 ms  teardown started
-    642 ms  teardown finished: 6 removed, 0 left
-    642 ms  exit code 3
+    539 ms  aborted: service `cache` exited with code 1 before it was ready
+    539 ms  verdict: failed
+    539 ms  teardown started
+    645 ms  teardown finished: 6 removed, 0 left
+    645 ms  exit code 3
     ");
 }

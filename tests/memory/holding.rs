@@ -88,16 +88,16 @@ async fn an_environment_is_held_as_soon_as_everything_in_it_is_ready() {
     let engine = MemoryEngine::new(shop(PASSING));
     let finished = up(&engine, &[]).await;
     assert_snapshot!(finished.told.timeline(), @"
- 336 ms  db started
-1239 ms  db ready: postgres 5432
-1475 ms  migrate started
-1575 ms  migrate completed
-1811 ms  api started
-1860 ms  api ready: tcp 3000
-1860 ms  verdict: passed
-1867 ms  held for 3600s: api, db
-1867 ms  exit code 0
-");
+     336 ms  db started
+    1233 ms  db ready: postgres 5432
+    1469 ms  migrate started
+    1569 ms  migrate completed
+    1805 ms  api started
+    1854 ms  api ready: tcp 3000
+    1854 ms  verdict: passed
+    1861 ms  held for 3600s: api, db
+    1861 ms  exit code 0
+    ");
     assert_snapshot!(names(&engine).join("\n"), @"
 container envrun-0123456789ab-db
 container envrun-0123456789ab-migrate

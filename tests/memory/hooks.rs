@@ -77,11 +77,11 @@ async fn a_hook_that_fails_ends_the_run_with_what_it_printed() {
     assert_eq!(failure.log_tail, ["seed has run"]);
     insta::assert_snapshot!(finished.told.timeline(), @"
     336 ms  db started
-    639 ms  aborted: `post_start` hook of `db` failed: `seed` exited with code 3
-    639 ms  verdict: failed
-    639 ms  teardown started
-    745 ms  teardown finished: 4 removed, 0 left
-    745 ms  exit code 3
+    642 ms  aborted: `post_start` hook of `db` failed: `seed` exited with code 3
+    642 ms  verdict: failed
+    642 ms  teardown started
+    748 ms  teardown finished: 4 removed, 0 left
+    748 ms  exit code 3
     ");
 }
 
@@ -92,11 +92,11 @@ async fn a_hook_that_never_ends_is_given_up_by_the_deadline() {
     );
     insta::assert_snapshot!(timeline(behaviours(server((0, 0))), &services, &[]).await, @"
      336 ms  db started
-    4339 ms  aborted: `post_start` hook of `db` failed: `hang` was not done within 4s
-    4339 ms  verdict: failed
-    4339 ms  teardown started
-    4445 ms  teardown finished: 4 removed, 0 left
-    4445 ms  exit code 3
+    4342 ms  aborted: `post_start` hook of `db` failed: `hang` was not done within 4s
+    4342 ms  verdict: failed
+    4342 ms  teardown started
+    4448 ms  teardown finished: 4 removed, 0 left
+    4448 ms  exit code 3
     ");
 }
 
@@ -109,11 +109,11 @@ async fn a_container_that_dies_under_its_hooks_is_what_has_failed() {
     insta::assert_snapshot!(timeline(behaviours(dying), &services(POST_START), &[]).await, @"
     336 ms  db started
     436 ms  db exited with code 9
-    436 ms  aborted: `db` exited with code 9 before its `post_start` hooks were done
-    436 ms  verdict: failed
-    436 ms  teardown started
-    542 ms  teardown finished: 4 removed, 0 left
-    542 ms  exit code 3
+    439 ms  aborted: `db` exited with code 9 before its `post_start` hooks were done
+    439 ms  verdict: failed
+    439 ms  teardown started
+    545 ms  teardown finished: 4 removed, 0 left
+    545 ms  exit code 3
     ");
 }
 
@@ -126,11 +126,11 @@ async fn a_container_that_ends_well_before_its_hooks_are_done_has_failed() {
     insta::assert_snapshot!(timeline(behaviours(ending), &services(POST_START), &[]).await, @"
     336 ms  db started
     639 ms  db exited with code 0
-    639 ms  aborted: `db` exited with code 0 before its `post_start` hooks were done
-    639 ms  verdict: failed
-    639 ms  teardown started
-    745 ms  teardown finished: 4 removed, 0 left
-    745 ms  exit code 3
+    642 ms  aborted: `db` exited with code 0 before its `post_start` hooks were done
+    642 ms  verdict: failed
+    642 ms  teardown started
+    748 ms  teardown finished: 4 removed, 0 left
+    748 ms  exit code 3
     ");
 }
 
@@ -148,10 +148,10 @@ services:
     insta::assert_snapshot!(timeline(behaviours, services, &[]).await, @r#"
     336 ms  unit started
     639 ms  unit Failed ["suite `unit` ended before its `post_start` hooks were done"]
-    639 ms  verdict: failed
-    639 ms  teardown started
-    745 ms  teardown finished: 2 removed, 0 left
-    745 ms  exit code 1
+    642 ms  verdict: failed
+    642 ms  teardown started
+    748 ms  teardown finished: 2 removed, 0 left
+    748 ms  exit code 1
     "#);
 }
 
@@ -204,8 +204,8 @@ async fn a_container_that_asks_for_it_is_taken_leave_of() {
     insta::assert_snapshot!(finished.told.timeline(), @"
      336 ms  db-1 started
      336 ms  db-2 started
-     353 ms  db-1 ready: tcp 80
      353 ms  db-2 ready: tcp 80
+     353 ms  db-1 ready: tcp 80
      579 ms  unit started
      589 ms  e2e started
      679 ms  unit Passed []
@@ -351,10 +351,10 @@ async fn a_service_does_not_start_when_what_runs_before_it_fails() {
     1005 ms  web-2-pre_start-2 started
     1205 ms  web-1-pre_start-2 completed
     1305 ms  web-2-pre_start-2 exited with code 3
-    1305 ms  aborted: job `web-2-pre_start-2` exited with code 3
-    1305 ms  verdict: failed
-    1305 ms  teardown started
-    1411 ms  teardown finished: 8 removed, 0 left
-    1411 ms  exit code 3
+    1308 ms  aborted: job `web-2-pre_start-2` exited with code 3
+    1308 ms  verdict: failed
+    1308 ms  teardown started
+    1414 ms  teardown finished: 8 removed, 0 left
+    1414 ms  exit code 3
     ");
 }

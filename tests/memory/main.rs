@@ -6,8 +6,10 @@
     reason = "a test ends at what it did not expect"
 )]
 
+mod agents;
 mod behaviour;
 mod dependencies;
+mod explaining;
 mod faults;
 mod gate;
 mod holding;
@@ -15,7 +17,9 @@ mod hooks;
 mod images;
 mod injection;
 mod networks;
+mod reachability;
 mod replicas;
+mod requested_faults;
 mod restarts;
 mod support;
 mod watchdog;

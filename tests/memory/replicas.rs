@@ -39,13 +39,13 @@ async fn a_service_is_ready_when_all_of_its_replicas_are() {
      433 ms  web-1 ready: tcp 80
      536 ms  migrate-1 completed
      536 ms  migrate-2 completed
-    1240 ms  web-2 ready: tcp 80
-    1476 ms  unit started
-    2479 ms  unit Passed []
-    2479 ms  verdict: passed
-    2479 ms  teardown started
-    2585 ms  teardown finished: 6 removed, 0 left
-    2585 ms  exit code 0
+    1233 ms  web-2 ready: tcp 80
+    1469 ms  unit started
+    2472 ms  unit Passed []
+    2472 ms  verdict: passed
+    2472 ms  teardown started
+    2578 ms  teardown finished: 6 removed, 0 left
+    2578 ms  exit code 0
     ");
 }
 
@@ -62,11 +62,11 @@ async fn a_replica_that_dies_ends_the_run() {
     536 ms  migrate-1 completed
     536 ms  migrate-2 completed
     636 ms  web-2 exited with code 1
-    636 ms  aborted: service `web-2` exited with code 1 before it was ready
-    636 ms  verdict: failed
-    636 ms  teardown started
-    742 ms  teardown finished: 6 removed, 0 left
-    742 ms  exit code 3
+    639 ms  aborted: service `web-2` exited with code 1 before it was ready
+    639 ms  verdict: failed
+    639 ms  teardown started
+    745 ms  teardown finished: 6 removed, 0 left
+    745 ms  exit code 3
     ");
 }
 
@@ -82,10 +82,10 @@ async fn every_replica_of_a_job_has_to_succeed() {
     433 ms  web-1 ready: tcp 80
     536 ms  migrate-1 completed
     636 ms  migrate-2 exited with code 4
-    636 ms  aborted: job `migrate-2` exited with code 4
-    636 ms  verdict: failed
-    636 ms  teardown started
-    742 ms  teardown finished: 6 removed, 0 left
-    742 ms  exit code 3
+    639 ms  aborted: job `migrate-2` exited with code 4
+    639 ms  verdict: failed
+    639 ms  teardown started
+    745 ms  teardown finished: 6 removed, 0 left
+    745 ms  exit code 3
     ");
 }

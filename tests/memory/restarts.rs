@@ -61,11 +61,11 @@ async fn a_service_that_crashes_more_often_than_it_may_ends_the_run() {
     356 ms  db exited with code 1, restart 1 in 100ms
     692 ms  db started
     722 ms  db exited with code 2
-    722 ms  aborted: service `db` exited with code 2 before it was ready, after 1 restart
-    722 ms  verdict: failed
-    722 ms  teardown started
-    828 ms  teardown finished: 3 removed, 0 left
-    828 ms  exit code 3
+    725 ms  aborted: service `db` exited with code 2 before it was ready, after 1 restart
+    725 ms  verdict: failed
+    725 ms  teardown started
+    831 ms  teardown finished: 3 removed, 0 left
+    831 ms  exit code 3
     ");
 }
 
@@ -86,11 +86,11 @@ async fn a_service_that_always_crashes_is_given_up_by_its_deadline() {
     2880 ms  db exited with code 1, restart 5 in 1.6s
     4716 ms  db started
     4736 ms  db exited with code 1
-    4736 ms  aborted: service `db` exited with code 1 before it was ready, after 5 restarts, and its deadline leaves no time for another start
-    4736 ms  verdict: failed
-    4736 ms  teardown started
-    4842 ms  teardown finished: 3 removed, 0 left
-    4842 ms  exit code 3
+    4739 ms  aborted: service `db` exited with code 1 before it was ready, after 5 restarts, and its deadline leaves no time for another start
+    4739 ms  verdict: failed
+    4739 ms  teardown started
+    4845 ms  teardown finished: 3 removed, 0 left
+    4845 ms  exit code 3
     ");
 }
 
@@ -105,11 +105,11 @@ async fn a_service_that_never_listens_has_its_deadline_from_the_first_start() {
      336 ms  db started
     2336 ms  db exited with code 1, restart 1 in 100ms
     2672 ms  db started
-    5336 ms  aborted: service `db` not ready after 5s, after 1 restart (tcp 80: 259 attempts, last: connection refused; probed because of `ports` and `expose` of the file)
-    5336 ms  verdict: failed
-    5336 ms  teardown started
-    5442 ms  teardown finished: 3 removed, 0 left
-    5442 ms  exit code 3
+    5810 ms  aborted: service `db` not ready after 5s, after 1 restart (tcp 80: 666 attempts, last: connection refused; probed because of `ports` and `expose` of the file)
+    5810 ms  verdict: failed
+    5810 ms  teardown started
+    5916 ms  teardown finished: 5 removed, 0 left
+    5916 ms  exit code 3
     ");
 }
 
@@ -131,19 +131,19 @@ services:
     insta::assert_snapshot!(timeline(behaviours, services, &[]).await, @"
      336 ms  db started
      336 ms  slow started
-     737 ms  db ready: tcp 80
-     973 ms  unit started
+     733 ms  db ready: tcp 80
+     969 ms  unit started
     1236 ms  db exited with code 1, restart 1 in 100ms
-    1339 ms  slow ready: tcp 80
+    1333 ms  slow ready: tcp 80
     1572 ms  db started
-    1973 ms  db ready: tcp 80
-    1976 ms  unit Passed []
-    2209 ms  late started
-    3212 ms  late Passed []
-    3212 ms  verdict: passed
-    3212 ms  teardown started
-    3318 ms  teardown finished: 5 removed, 0 left
-    3318 ms  exit code 0
+    1969 ms  db ready: tcp 80
+    1972 ms  unit Passed []
+    2205 ms  late started
+    3208 ms  late Passed []
+    3208 ms  verdict: passed
+    3208 ms  teardown started
+    3314 ms  teardown finished: 5 removed, 0 left
+    3314 ms  exit code 0
     ");
 }
 
@@ -161,11 +161,11 @@ async fn a_ready_service_that_dies_more_often_than_it_may_ends_the_run() {
      972 ms  db started
      973 ms  db ready: tcp 80
     1272 ms  db exited with code 1
-    1272 ms  aborted: service `db` exited with code 1 while the run was going on, after 1 restart
-    1272 ms  verdict: failed
-    1272 ms  teardown started
-    1378 ms  teardown finished: 3 removed, 0 left
-    1378 ms  exit code 3
+    1275 ms  aborted: service `db` exited with code 1 while the run was going on, after 1 restart
+    1275 ms  verdict: failed
+    1275 ms  teardown started
+    1381 ms  teardown finished: 3 removed, 0 left
+    1381 ms  exit code 3
     ");
 }
 
@@ -233,11 +233,11 @@ async fn a_delay_is_waited_and_a_restart_that_outlives_the_window_does_not_count
     1641 ms  db ready: tcp 80
     1877 ms  unit started
     2292 ms  db exited with code 1
-    2292 ms  aborted: service `db` exited with code 1 while the run was going on, after 1 restart
-    2292 ms  verdict: failed
-    2292 ms  teardown started
-    2398 ms  teardown finished: 3 removed, 0 left
-    2398 ms  exit code 3
+    2295 ms  aborted: service `db` exited with code 1 while the run was going on, after 1 restart
+    2295 ms  verdict: failed
+    2295 ms  teardown started
+    2401 ms  teardown finished: 3 removed, 0 left
+    2401 ms  exit code 3
     ");
 }
 
@@ -323,11 +323,11 @@ async fn a_job_that_always_fails_does_not_keep_the_run_from_ending() {
     107196 ms  migrate exited with code 3, restart 11 in 60s
     167432 ms  migrate started
     167632 ms  migrate exited with code 3
-    167632 ms  aborted: job `migrate` exited with code 3, after 11 restarts, and its deadline leaves no time for another start
-    167632 ms  verdict: failed
-    167632 ms  teardown started
-    167738 ms  teardown finished: 3 removed, 0 left
-    167738 ms  exit code 3
+    167635 ms  aborted: job `migrate` exited with code 3, after 11 restarts, and its deadline leaves no time for another start
+    167635 ms  verdict: failed
+    167635 ms  teardown started
+    167741 ms  teardown finished: 3 removed, 0 left
+    167741 ms  exit code 3
     ");
 }
 
@@ -337,11 +337,11 @@ async fn the_deadline_of_a_job_holds_while_it_is_restarted() {
     insta::assert_snapshot!(timeline(job(vec![(MILLISECOND * 1990, 1)], 1), &services, &[]).await, @"
      336 ms  migrate started
     2326 ms  migrate exited with code 1
-    2326 ms  aborted: job `migrate` exited with code 1, and its deadline leaves no time for another start
-    2326 ms  verdict: failed
-    2326 ms  teardown started
-    2432 ms  teardown finished: 3 removed, 0 left
-    2432 ms  exit code 3
+    2329 ms  aborted: job `migrate` exited with code 1, and its deadline leaves no time for another start
+    2329 ms  verdict: failed
+    2329 ms  teardown started
+    2435 ms  teardown finished: 3 removed, 0 left
+    2435 ms  exit code 3
     ");
     insta::assert_snapshot!(timeline(job(vec![(MILLISECOND * 100, 1)], 1), &services, &[]).await, @"
      336 ms  migrate started
@@ -351,12 +351,12 @@ async fn the_deadline_of_a_job_holds_while_it_is_restarted() {
     1408 ms  migrate started
     1608 ms  migrate exited with code 1, restart 3 in 400ms
     2244 ms  migrate started
-    2346 ms  migrate exited with code 137 (SIGKILL)
-    2346 ms  aborted: job `migrate` not completed after 2s, after 3 restarts
-    2346 ms  verdict: failed
-    2346 ms  teardown started
-    2452 ms  teardown finished: 3 removed, 0 left
-    2452 ms  exit code 3
+    2349 ms  migrate exited with code 137 (SIGKILL)
+    2352 ms  aborted: job `migrate` not completed after 2s, after 3 restarts
+    2352 ms  verdict: failed
+    2352 ms  teardown started
+    2458 ms  teardown finished: 3 removed, 0 left
+    2458 ms  exit code 3
     ");
 }
 

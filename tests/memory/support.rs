@@ -23,6 +23,9 @@ use tokio::sync::mpsc;
 /// The run id of every test: names and subnets are the same each time.
 pub(crate) const RUN: RunId = RunId::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
 
+/// What the words by which suites are known are made of.
+pub(crate) const SECRET: u128 = 0x5ec;
+
 /// What the containers of each service do.
 pub(crate) type Behaviours = BTreeMap<&'static str, Behaviour>;
 
@@ -97,6 +100,11 @@ impl Told {
         events.iter().map(|(_, event)| event.clone()).collect()
     }
 
+    /// All events with their times since the start of the run.
+    pub(crate) fn timed(&self) -> Vec<(Duration, Event)> {
+        self.events.lock().expect("not poisoned").clone()
+    }
+
     /// What the watchdog was told, in order.
     pub(crate) fn records(&self) -> Vec<Record> {
         self.records.lock().expect("not poisoned").clone()
@@ -117,6 +125,16 @@ impl Told {
                     restart,
                     pause,
                 } => format!("{service} {exit}, restart {restart} in {pause:?}"),
+                Event::FaultBegun { fault, what, .. } => format!("fault {fault}: {what}"),
+                Event::FaultUndone { fault, after, .. } => {
+                    format!("fault {fault} undone after {after:?}")
+                }
+                Event::FaultFailed { fault, reason, .. } => {
+                    format!("fault {fault} failed: {reason}")
+                }
+                Event::FaultStays { fault, reason, .. } => {
+                    format!("fault {fault} stays: {reason}")
+                }
                 Event::SuiteStarted { suite } => format!("{suite} started"),
                 Event::SuiteFinished {
                     suite,
@@ -188,6 +206,7 @@ pub(crate) fn settings() -> Settings {
         hold: None,
         subnet_attempts: 100,
         holder_patience: Duration::from_secs(600),
+        secret: SECRET,
     }
 }
 
@@ -245,7 +264,7 @@ async fn run_whole(
         signals: receiver,
         limits: Limits::default(),
     };
-    let outcome = envrun::run::run(plan, settings, wiring).await;
+    let outcome = Box::pin(envrun::run::run(plan, settings, wiring)).await;
     Finished { outcome, told }
 }
 

@@ -45,6 +45,30 @@ services:
 }
 
 #[test]
+fn replicas_and_what_runs_before_them_are_of_the_build_of_their_service() {
+    let compose = "
+services:
+  web:
+    build: .
+    scale: 2
+    pre_start: [{ command: prepare }]
+  job: { build: ., pre_start: [{ command: prepare, image: other }] }
+  named: { build: ., image: example.com/web, deploy: { replicas: 2 } }
+  checks: { image: example.com/web, depends_on: [web], x-envrun: { suite: true } }
+";
+    let plan = Plan::new(&project(compose), RUN, &Selection::default()).expect("a plan");
+    let image = |name: &str| plan.services[name].image;
+    for name in ["web-2", "web-pre_start-1", "named-2", "checks", "job"] {
+        assert_eq!(image("web-1"), image(name), "{name}");
+    }
+    assert_ne!(image("job"), image("job-pre_start-1"));
+    let titles = plan.images.iter().filter_map(|image| image.build());
+    let titles: Vec<&str> = titles.map(|build| build.title.as_str()).collect();
+    assert_eq!(titles.len(), 1);
+    assert!(["job", "named", "web"].contains(&titles[0]), "{titles:?}");
+}
+
+#[test]
 fn the_plan_says_when_and_where_from_images_are_pulled() {
     let compose = "
 services:

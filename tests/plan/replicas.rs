@@ -77,10 +77,9 @@ services:
     Mode("container:id-web-1") ["id-web-1:ro"]
     envrun-0123456789ab-web-1:test-web-1
     envrun-0123456789ab-web-1:web-1
-    envrun-0123456789ab-web-1:www
     envrun-0123456789ab-web-2:test-web-2
     envrun-0123456789ab-web-2:web-2
-    envrun-0123456789ab-web-2:www
+    web:www
     "#);
     let nobody = Plan::new(&project(&compose(0)), RUN, &Selection::default());
     insta::assert_snapshot!(nobody.expect_err("no plan").to_string(), @"

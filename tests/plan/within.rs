@@ -100,11 +100,7 @@ fn what_is_shared_is_shared_with_the_containers_that_are_there() {
     assert_eq!(linked.links, []);
     assert_eq!(
         linked.external_links,
-        [
-            "envrun-aaaabbbbcccc-web-1:site",
-            "envrun-aaaabbbbcccc-web-2:site",
-            "envrun-aaaabbbbcccc-db:db",
-        ]
+        ["web:site", "envrun-aaaabbbbcccc-db:db",]
     );
 }
 

@@ -1,12 +1,18 @@
 //! `x-envrun`: what the Compose specification has no words for.
 
+use std::collections::BTreeSet;
+
 use globset::GlobBuilder;
 
 use super::super::keys;
-use super::super::model::{Ready, ReadyProbe, Settings, Suite};
+use super::super::model::{Ready, Settings, Suite, SuiteFaults};
 use super::super::source::Place;
+use super::super::suggest::did_you_mean;
 use super::super::yaml::{Mapping, Node, Value, shorten};
 use super::context::Context;
+use super::reachability::{Names, read_internet, read_reachability};
+use super::ready::read_ready;
+use crate::fault::kind::Kind;
 
 /// `x-envrun` of one service.
 #[derive(Default)]
@@ -19,7 +25,11 @@ pub(super) struct ServiceExtension {
 }
 
 /// Reads the top-level `x-envrun`.
-pub(super) fn read_project_extension(context: &mut Context<'_>, node: &Node) -> Settings {
+pub(super) fn read_project_extension(
+    context: &mut Context<'_>,
+    node: &Node,
+    names: &Names<'_>,
+) -> Settings {
     let Some(map) = context.mapping(node, keys::EXTENSION) else {
         return Settings::default();
     };
@@ -32,6 +42,12 @@ pub(super) fn read_project_extension(context: &mut Context<'_>, node: &Node) -> 
         timeout: map
             .get("timeout")
             .and_then(|node| read_timeout(context, node)),
+        reachability: map
+            .get("reachability")
+            .and_then(|node| read_reachability(context, node, names)),
+        internet: map
+            .get("internet")
+            .and_then(|node| read_internet(context, node)),
     }
 }
 
@@ -49,7 +65,9 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
         .get("bind")
         .and_then(|node| read_bind_mode(context, node));
     if let Some(node) = map.get("ready") {
-        read_ready(context, node, &mut extension);
+        let read = read_ready(context, node);
+        extension.ready = read.ready;
+        extension.ready_healthcheck = read.healthcheck;
     }
     if let Some(entry) = map.entry("suite") {
         extension.suite = read_suite(context, &entry.value);
@@ -97,128 +115,6 @@ fn read_timeout(context: &mut Context<'_>, node: &Node) -> Option<std::time::Dur
     Some(timeout)
 }
 
-fn read_ready(context: &mut Context<'_>, node: &Node, extension: &mut ServiceExtension) {
-    // `ready: healthcheck` is short for `ready: {healthcheck: true}`.
-    if let Value::Scalar(scalar) = &node.value
-        && scalar.text == "healthcheck"
-    {
-        extension.ready = Some(Ready {
-            probes: vec![ReadyProbe::Healthcheck],
-            deadline: None,
-        });
-        extension.ready_healthcheck = Some(node.place.clone());
-        return;
-    }
-    let Some(map) = context.mapping(node, "ready") else {
-        return;
-    };
-    context.check_keys(map, &keys::READY);
-    let mut probes = Vec::new();
-    let mut is_named = false;
-    for entry in &map.entries {
-        let value = &entry.value;
-        is_named |= matches!(entry.key.text.as_str(), "tcp" | "postgres" | "http");
-        match entry.key.text.as_str() {
-            "tcp" => {
-                let port = read_probe_port(context, value, "tcp");
-                probes.extend(port.map(|port| ReadyProbe::Tcp { port }));
-            }
-            "postgres" => {
-                let port = read_probe_port(context, value, "postgres");
-                probes.extend(port.map(|port| ReadyProbe::Postgres { port }));
-            }
-            "http" => probes.extend(read_http(context, value)),
-            "healthcheck" => {
-                let wanted = context.boolean(value, "healthcheck");
-                is_named |= wanted != Some(false);
-                if wanted == Some(true) {
-                    probes.push(ReadyProbe::Healthcheck);
-                    extension.ready_healthcheck = Some(entry.key.place.clone());
-                }
-            }
-            _ => {}
-        }
-    }
-    let deadline = map
-        .get("deadline")
-        .and_then(|node| context.duration(node, "deadline"));
-    // A deadline alone leaves the choice of the probe to the plan.
-    if !is_named && map.get("deadline").is_none() {
-        let help = "name `tcp`, `http`, `postgres` or `healthcheck`, or leave `ready` out";
-        context.error_help(&node.place, "`ready` names no probe", help);
-    }
-    if !probes.is_empty() || (!is_named && deadline.is_some()) {
-        extension.ready = Some(Ready { probes, deadline });
-    }
-}
-
-/// A port, or `{port: …}`.
-fn read_probe_port(context: &mut Context<'_>, node: &Node, what: &str) -> Option<u16> {
-    let Value::Mapping(map) = &node.value else {
-        return context.port(node, what);
-    };
-    context.check_keys(map, &keys::PORT_PROBE);
-    match map.get("port") {
-        Some(port) => context.port(port, "port"),
-        None => {
-            context.error(&node.place, format!("`{what}` has no `port`"));
-            None
-        }
-    }
-}
-
-fn read_http(context: &mut Context<'_>, node: &Node) -> Option<ReadyProbe> {
-    let Value::Mapping(map) = &node.value else {
-        let port = context.port(node, "http")?;
-        return Some(ReadyProbe::Http {
-            port,
-            path: "/".to_owned(),
-            status: None,
-        });
-    };
-    context.check_keys(map, &keys::HTTP_PROBE);
-    let port = match map.get("port") {
-        Some(port) => context.port(port, "port"),
-        None => {
-            context.error(&node.place, "`http` has no `port`");
-            None
-        }
-    };
-    let path = match map.get("path") {
-        Some(node) => read_http_path(context, node),
-        None => Some("/".to_owned()),
-    };
-    let status = map
-        .get("status")
-        .and_then(|node| context.integer(node, "status", 100..=599))
-        .and_then(|status| u16::try_from(status).ok());
-    Some(ReadyProbe::Http {
-        port: port?,
-        path: path?,
-        status,
-    })
-}
-
-/// The path goes into a request line, so nothing in it may end that line.
-fn read_http_path(context: &mut Context<'_>, node: &Node) -> Option<String> {
-    let path = context.filled_text(node, "path")?;
-    if !path.starts_with('/') {
-        let message = format!("`path` does not start with `/`: `{}`", shorten(&path));
-        context.error(&node.place, message);
-        return None;
-    }
-    if path.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        let help = "write a space as `%20`";
-        context.error_help(
-            &node.place,
-            "`path` has a space or a control character",
-            help,
-        );
-        return None;
-    }
-    Some(path)
-}
-
 /// `true` and `{}` are a suite without reports; `false` and null are none.
 fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite> {
     let map = match &node.value {
@@ -251,7 +147,35 @@ fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite> {
     suite.timeout = map
         .get("timeout")
         .and_then(|node| read_timeout(context, node));
+    suite.faults = map
+        .get("faults")
+        .and_then(|node| read_faults(context, node));
     Some(suite)
+}
+
+/// `true`, or the kinds that the suite asks for; `false`, null and an empty list are none.
+fn read_faults(context: &mut Context<'_>, node: &Node) -> Option<SuiteFaults> {
+    match &node.value {
+        Value::Null => return None,
+        Value::Scalar(scalar) if Kind::from_name(&scalar.text).is_none() => {
+            let wanted = context.boolean(node, "faults").unwrap_or(false);
+            return wanted.then_some(SuiteFaults::Any);
+        }
+        _ => {}
+    }
+    let mut kinds = BTreeSet::new();
+    for (name, node) in context.text_or_list(node, "faults") {
+        let Some(kind) = Kind::from_name(&name) else {
+            let message = format!("unknown kind of fault `{}`", shorten(&name));
+            let names = Kind::ALL.map(Kind::name);
+            let help = did_you_mean(&name, names);
+            let help = help.unwrap_or_else(|| format!("there are {}", Kind::names()));
+            context.error_help(&node.place, message, &help);
+            continue;
+        };
+        kinds.insert(kind);
+    }
+    (!kinds.is_empty()).then_some(SuiteFaults::Only(kinds))
 }
 
 /// Globs are matched against paths below the working directory, so others can never match.

@@ -16,6 +16,8 @@ pub(super) mod mounts;
 mod networks;
 mod options;
 mod ports;
+mod reachability;
+mod ready;
 mod resources;
 mod scalar;
 mod service;
@@ -63,9 +65,15 @@ pub(super) fn read_services<'n>(
 }
 
 /// Reads the top-level `x-envrun`.
-pub(super) fn read_settings(context: &mut Context<'_>, root: &Mapping) -> Settings {
+pub(super) fn read_settings(
+    context: &mut Context<'_>,
+    root: &Mapping,
+    active: &BTreeSet<String>,
+) -> Settings {
+    let all = reachability::names(root);
+    let names = reachability::Names { all: &all, active };
     root.get(keys::EXTENSION)
-        .map(|node| extension::read_project_extension(context, node))
+        .map(|node| extension::read_project_extension(context, node, &names))
         .unwrap_or_default()
 }
 

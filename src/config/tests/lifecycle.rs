@@ -1,6 +1,6 @@
 //! How many containers a service has, and how they come and go.
 
-use super::{show, show_service};
+use super::{Case, show, show_service};
 
 #[test]
 fn replicas_are_read_from_both_places() {
@@ -484,4 +484,44 @@ pre_start:
 
     1 error
     ");
+}
+
+#[test]
+fn the_faults_of_a_suite_are_all_or_named_or_none() {
+    use crate::config::model::SuiteFaults;
+    let faults = |text: &str| {
+        let file = format!(
+            "services: {{ web: {{ image: i, x-envrun: {{ suite: {{ faults: {text} }} }} }} }}"
+        );
+        let project = Case::new(&[("compose.yaml", &file)])
+            .load()
+            .unwrap()
+            .project;
+        let service = project.services.values().next();
+        let suite = service.and_then(|service| service.suite.clone());
+        match suite.and_then(|suite| suite.faults) {
+            None => "none".to_owned(),
+            Some(SuiteFaults::Any) => "any".to_owned(),
+            Some(SuiteFaults::Only(kinds)) => {
+                let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+                names.join(" ")
+            }
+        }
+    };
+    for (text, expected) in [
+        ("true", "any"),
+        ("false", "none"),
+        ("null", "none"),
+        ("[]", "none"),
+        ("kill", "kill"),
+        ("[partition, kill, kill]", "kill partition"),
+    ] {
+        assert_eq!(faults(text), expected, "{text}");
+    }
+    insta::assert_snapshot!(show_service(
+        "image: i\nx-envrun: { suite: { faults: [partiton, explode] } }"
+    ));
+    insta::assert_snapshot!(show_service(
+        "image: i\nx-envrun: { suite: { faults: { kill: true } } }"
+    ));
 }

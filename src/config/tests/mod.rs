@@ -11,6 +11,8 @@ mod merging;
 mod options;
 mod problems;
 mod projects;
+mod reachability;
+mod ready;
 mod sharing;
 mod untrusted;
 mod values;
@@ -20,7 +22,7 @@ use std::fmt::Write as _;
 
 use super::model::{
     Build, BuildContext, BuildOptions, Dockerfile, Healthcheck, Mount, MountSource, Project,
-    PublishedPort, ReadyProbe, Role, Service,
+    PublishedPort, ReadyHttp, ReadyKind, ReadyTree, Role, Service,
 };
 use super::{Loaded, Problems, Request, load};
 
@@ -136,6 +138,18 @@ fn describe(project: &Project) -> String {
     }
     if let Some(timeout) = project.settings.timeout {
         writeln!(out, "timeout {timeout:?}").unwrap();
+    }
+    let rows = project
+        .settings
+        .reachability
+        .iter()
+        .flat_map(|matrix| &matrix.rows);
+    for (source, targets) in rows {
+        let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        writeln!(out, "reaches {source}: {}", targets.join(", ")).unwrap();
+    }
+    if let Some(address) = &project.settings.internet {
+        writeln!(out, "internet {address}").unwrap();
     }
     out.lines()
         .map(str::trim_end)
@@ -257,11 +271,8 @@ fn describe_service(service: &Service, out: &mut String) {
         line("label", format!("{name}={value}"));
     }
     if let Some(ready) = &service.ready {
-        let probes: Vec<String> = ready.probes.iter().map(describe_probe).collect();
-        line(
-            "ready",
-            format!("{} deadline {:?}", probes.join(", "), ready.deadline),
-        );
+        let tree = ready.tree.as_ref().map(describe_ready).unwrap_or_default();
+        line("ready", format!("{tree} deadline {:?}", ready.deadline));
     }
     if let Some(suite) = &service.suite {
         line(
@@ -374,11 +385,48 @@ fn describe_port(port: &PublishedPort) -> String {
     format!("{}/{protocol} from {host_ip} {published}", port.target)
 }
 
-fn describe_probe(probe: &ReadyProbe) -> String {
-    match probe {
-        ReadyProbe::Tcp { port } => format!("tcp {port}"),
-        ReadyProbe::Postgres { port } => format!("postgres {port}"),
-        ReadyProbe::Http { port, path, status } => format!("http {port}{path} {status:?}"),
-        ReadyProbe::Healthcheck => "healthcheck".to_owned(),
+fn describe_ready(tree: &ReadyTree) -> String {
+    let parts = |parts: &[ReadyTree]| {
+        let parts: Vec<String> = parts.iter().map(describe_ready).collect();
+        parts.join(", ")
+    };
+    match tree {
+        ReadyTree::All(all) => parts(all),
+        ReadyTree::Any(any) => format!("any [{}]", parts(any)),
+        ReadyTree::Probe(probe) => {
+            let kind = match &probe.kind {
+                ReadyKind::Tcp { port } => format!("tcp {port}"),
+                ReadyKind::Http(http) => describe_http(http),
+                ReadyKind::Server { protocol, port } => match port {
+                    Some(port) => format!("{protocol:?} {port}"),
+                    None => format!("{protocol:?}"),
+                },
+                kind => format!("{kind:?}"),
+            };
+            let pace = differing(&probe.pace);
+            match pace.as_slice() {
+                [] => kind,
+                pace => format!("{kind} ({})", pace.join(" ")),
+            }
+        }
+    }
+}
+
+fn describe_http(http: &ReadyHttp) -> String {
+    let usual = ReadyHttp {
+        port: http.port,
+        path: http.path.clone(),
+        head_only: false,
+        headers: Vec::new(),
+        status: Vec::new(),
+        body: None,
+        redirects: 0,
+        tls: None,
+    };
+    let shown = |http: &ReadyHttp| format!("{http:?}");
+    if shown(http) == shown(&usual) {
+        format!("http {}{}", http.port, http.path)
+    } else {
+        shown(http)
     }
 }

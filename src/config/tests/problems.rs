@@ -246,7 +246,7 @@ x-envrun: { timeout: 0s, timout: 5m }
        ·                                              ──
      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
        ╰────
-      help: name `tcp`, `http`, `postgres` or `healthcheck`, or leave `ready` out
+      help: name a probe such as `tcp`, `http`, `log` or `healthcheck`, or leave `ready` out
 
       × `tcp` must be a whole number from 1 to 65535, found the number `70000`
        ╭─[compose.yaml:8:44]

@@ -41,7 +41,7 @@ x-other: { anything: goes }
       on backend {"api", "server"}
       on frontend
       after migrate CompletedSuccessfully required=true
-      ready http 8000/health None deadline Some(60s)
+      ready http 8000/health deadline Some(60s)
     service db
       image postgres:15
       env DEBUG=true
@@ -310,15 +310,15 @@ x-envrun: { reachability: { a: [b] } }
     service a
       image i
       on default
-      ready tcp 1, postgres 2, http 3/ None, healthcheck deadline Some(0ns)
+      ready tcp 1, Postgres 2, http 3/, Healthcheck deadline Some(0ns)
     service b
       image i
       on default
-      ready http 80/x?y=1 Some(204), tcp 5 deadline None
+      ready ReadyHttp { port: 80, path: "/x?y=1", head_only: false, headers: [], status: [204..=204], body: None, redirects: 0, tls: None }, tcp 5 deadline None
     service c
       image i
       on default
-      ready healthcheck deadline None
+      ready Healthcheck deadline None
     suite d
       image i
       on default
@@ -338,6 +338,7 @@ x-envrun: { reachability: { a: [b] } }
       image i
       on default
     network default
+    reaches a: b
 
       ⚠ `shards` of `suite` is not honoured yet
        ╭─[compose.yaml:8:69]
@@ -351,13 +352,7 @@ x-envrun: { reachability: { a: [b] } }
        ·                                                                                ───────
        ╰────
 
-      ⚠ `reachability` of `x-envrun` is not honoured yet
-        ╭─[compose.yaml:11:13]
-     11 │ x-envrun: { reachability: { a: [b] } }
-        ·             ────────────
-        ╰────
-
-    3 warnings
+    2 warnings
     "#);
 }
 

@@ -108,7 +108,8 @@ impl Judging<'_> {
         });
     }
 
-    fn mapping(&mut self, map: &Mapping, path: &str, shown: &str) {
+    /// Judges the keys of a mapping as those of one that stands at `path`.
+    pub(super) fn mapping(&mut self, map: &Mapping, path: &str, shown: &str) {
         let any = join(path, "*");
         let has_names = table::has(&any);
         for entry in &map.entries {

@@ -136,6 +136,20 @@ pub(super) fn output_chunk(output: LogOutput) -> OutputChunk {
     }
 }
 
+pub(super) async fn pause(docker: &Docker, container: &ContainerId) -> Result<(), EngineError> {
+    let paused = docker.pause_container(container.as_str()).await;
+    paused.map_err(|error| translate(&format!("pause container `{container}`"), error))
+}
+
+pub(super) async fn unpause(docker: &Docker, container: &ContainerId) -> Result<(), EngineError> {
+    let unpaused = docker.unpause_container(container.as_str()).await;
+    match unpaused.map_err(|error| translate(&format!("unpause container `{container}`"), error)) {
+        // Docker answers 409 (500 before 23), Podman 500 in other words.
+        Err(error) if error.message.contains("is not paused") => Ok(()),
+        unpaused => unpaused,
+    }
+}
+
 pub(super) async fn start(docker: &Docker, container: &ContainerId) -> Result<(), EngineError> {
     docker
         .start_container(container.as_str(), None::<StartContainerOptions>)

@@ -73,7 +73,9 @@ pub(super) fn body(spec: &ContainerSpec, mounts: Mounts) -> ContainerCreateBody 
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(options.tty),
-        open_stdin: Some(options.stdin_open),
+        attach_stdin: Some(spec.converses),
+        open_stdin: Some(options.stdin_open || spec.converses),
+        stdin_once: Some(spec.converses),
         stop_signal: options.stop_signal.clone(),
         stop_timeout: options.stop_timeout.map(signed),
         healthcheck: spec.healthcheck.as_ref().map(health),
@@ -315,6 +317,7 @@ mod tests {
             published: Vec::new(),
             exposed: Vec::new(),
             healthcheck: None,
+            converses: false,
             options: ContainerOptions::default(),
         }
     }

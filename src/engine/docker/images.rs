@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
-    ListImagesOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions,
+    RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
+use bollard::{Docker, body_full};
+use futures::StreamExt as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::{removal, translate};
 use super::since_1970;
 use crate::engine::{
-    Belonging, EngineError, FailureKind, ImageFacts, ImageHealthcheck, RUN_LABEL, Removal,
-    Resource, ResourceKind,
+    Belonging, EngineError, FailureKind, ImageFacts, ImageHealthcheck, ImportSpec, RUN_LABEL,
+    Removal, Resource, ResourceKind,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
@@ -112,6 +114,48 @@ pub(super) async fn tag(
         .tag_image(image, Some(options))
         .await
         .map_err(|error| translate(&attempt, error))
+}
+
+/// The file system becomes the one layer of an image.
+pub(super) async fn import(docker: &Docker, spec: &ImportSpec) -> Result<ImageId, EngineError> {
+    let attempt = format!("make image `{}`", spec.name);
+    let failed = |error| translate(&attempt, error);
+    let entrypoint: Vec<String> = spec.entrypoint.iter().map(|word| quoted(word)).collect();
+    let mut changes = vec![format!("ENTRYPOINT [{}]", entrypoint.join(", "))];
+    for (name, value) in &spec.labels {
+        changes.push(format!("LABEL {}={}", quoted(name), quoted(value)));
+    }
+    let options = CreateImageOptionsBuilder::default()
+        .from_src("-")
+        .repo(&spec.name)
+        .changes(changes)
+        .build();
+    let body = Some(body_full(spec.archive.clone()));
+    let mut answers = docker.create_image(Some(options), body, None);
+    while let Some(answer) = answers.next().await {
+        answer.map_err(failed)?;
+    }
+    let inspected = docker.inspect_image(&spec.name).await.map_err(failed)?;
+    inspected.id.map(ImageId::new).ok_or_else(|| EngineError {
+        attempt,
+        kind: FailureKind::Internal,
+        message: "the engine answers without an id".to_owned(),
+    })
+}
+
+/// A word as a line of a Dockerfile holds it. A line has no place for control characters, which only
+/// the path of a directory can bring.
+fn quoted(word: &str) -> String {
+    let mut text = String::from("\"");
+    for letter in word.chars() {
+        match letter {
+            '"' | '\\' | '$' => text.extend(['\\', letter]),
+            letter if letter.is_control() => text.push(' '),
+            letter => text.push(letter),
+        }
+    }
+    text.push('"');
+    text
 }
 
 /// Removing an image by a name only takes the name while there are others.

@@ -3,7 +3,7 @@
 use bollard::Docker;
 use bollard::exec::{ResizeExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
-use bollard::query_parameters::LogsOptionsBuilder;
+use bollard::query_parameters::{AttachContainerOptionsBuilder, LogsOptionsBuilder};
 use futures::stream::{BoxStream, StreamExt as _};
 
 use super::containers::{exec_config, output_chunk};
@@ -85,6 +85,35 @@ pub(super) async fn open(
             message: "the engine did not attach to it".to_owned(),
         }),
     }
+}
+
+pub(super) async fn converse(
+    docker: &Docker,
+    container: &ContainerId,
+) -> Result<Session, EngineError> {
+    let attempt = format!("speak to container `{container}`");
+    let options = AttachContainerOptionsBuilder::default()
+        .stream(true)
+        .stdin(true)
+        .stdout(true)
+        .stderr(true)
+        .build();
+    let attached = docker
+        .attach_container(container.as_str(), Some(options))
+        .await
+        .map_err(|error| translate(&attempt, error))?;
+    Ok(Session {
+        id: container.to_string(),
+        output: attached
+            .output
+            .map(move |chunk| {
+                chunk
+                    .map(output_chunk)
+                    .map_err(|error| translate(&attempt, error))
+            })
+            .boxed(),
+        input: attached.input,
+    })
 }
 
 pub(super) async fn resize(

@@ -5,6 +5,7 @@
 
 mod again;
 mod archives;
+mod attachments;
 mod build;
 mod connect;
 mod containers;
@@ -33,11 +34,11 @@ use time::format_description::well_known::Rfc3339;
 use self::connect::Endpoint;
 use self::error::translate;
 use super::{
-    Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount, ContainerSpec,
-    Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind, ImageFacts,
-    Interaction, LISTING, Listing, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec,
-    OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, Seen, Session, TerminalSize,
-    VolumeSpec,
+    Attachments, Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount,
+    ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
+    ImageFacts, ImportSpec, Interaction, LISTING, Listing, LogsSpec, NamesOnNetwork, NetworkFacts,
+    NetworkSpec, OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, Seen, Session,
+    TerminalSize, VolumeSpec,
 };
 use crate::clock::{self, LimitReached};
 use crate::image::Reference;
@@ -155,6 +156,7 @@ impl Engine for DockerEngine {
         Ok(Capabilities {
             product,
             version: version.version.unwrap_or_default(),
+            architecture: version.arch.unwrap_or_default(),
             api,
             builder: build::builder(&self.endpoint),
         })
@@ -207,6 +209,10 @@ impl Engine for DockerEngine {
         build::build(&self.docker, &self.endpoint, spec, output).await
     }
 
+    async fn import_image(&self, spec: &ImportSpec) -> Result<ImageId, EngineError> {
+        images::import(&self.docker, spec).await
+    }
+
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
         networks::create(&self.docker, spec).await
     }
@@ -222,6 +228,18 @@ impl Engine for DockerEngine {
         endpoint: &EndpointSpec,
     ) -> Result<(), EngineError> {
         networks::connect(&self.docker, network, container, endpoint).await
+    }
+
+    async fn disconnect_network(
+        &self,
+        network: &NetworkId,
+        container: &ContainerId,
+    ) -> Result<(), EngineError> {
+        networks::disconnect(&self.docker, network, container).await
+    }
+
+    async fn attachments(&self, container: &ContainerId) -> Result<Attachments, EngineError> {
+        again::reading(|| attachments::of(&self.docker, container)).await
     }
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
@@ -248,6 +266,10 @@ impl Engine for DockerEngine {
         containers::output_after(&self.docker, container, seen)
     }
 
+    async fn converse(&self, container: &ContainerId) -> Result<Session, EngineError> {
+        interaction::converse(&self.docker, container).await
+    }
+
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
         containers::start(&self.docker, container).await
     }
@@ -262,6 +284,14 @@ impl Engine for DockerEngine {
         grace: Duration,
     ) -> Result<(), EngineError> {
         containers::stop(&self.docker, container, grace).await
+    }
+
+    async fn pause_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        containers::pause(&self.docker, container).await
+    }
+
+    async fn unpause_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        containers::unpause(&self.docker, container).await
     }
 
     async fn inspect_container(

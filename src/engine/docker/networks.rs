@@ -210,6 +210,29 @@ pub(super) async fn remove(docker: &Docker, resource: &Resource) -> Result<Remov
 /// An engine was seen to count an endpoint that it does not have. It counts anew when it starts.
 const LOST_COUNT: &str = "the engine shows nothing on it: if that does not change, restarting the engine corrects its count";
 
+pub(super) async fn disconnect(
+    docker: &Docker,
+    network: &NetworkId,
+    container: &ContainerId,
+) -> Result<(), EngineError> {
+    let attempt = format!("disconnect container `{container}` from network `{network}`");
+    let request = NetworkDisconnectRequest {
+        container: container.to_string(),
+        force: Some(true),
+    };
+    match docker.disconnect_network(network.as_str(), request).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let error = translate(&attempt, error);
+            // Docker answers 403 (500 before 24) for a container that is not on the network.
+            if error.message.contains("is not connected to") {
+                return Ok(());
+            }
+            Err(error)
+        }
+    }
+}
+
 /// Best effort: what cannot be disconnected now is tried again with the next removal. Returns how many
 /// endpoints there were, if the engine has said.
 async fn disconnect_all(docker: &Docker, network: &str) -> Option<usize> {

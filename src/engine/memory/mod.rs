@@ -5,6 +5,8 @@
 //! removed, containers run until they are told otherwise. Time is the clock module's, so tests can
 //! pause it. Every call can be made to fail, or to lose its reply, by [`faults`].
 
+mod agent;
+mod behaviour;
 pub mod faults;
 mod prober;
 mod state;
@@ -18,63 +20,19 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
+pub use self::behaviour::Behaviour;
 use self::faults::{Fault, Faults};
 use self::state::State;
 use super::{
-    Belonging, BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts, ContainerMount,
-    ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
-    ImageFacts, Interaction, LogsSpec, NamesOnNetwork, NetworkFacts, NetworkSpec, OutputChunk,
-    OutputStream, PullProgress, PullReport, PullSink, PullSpec, Removal, Resource, Seen, Session,
-    TerminalSize, VolumeSpec,
+    Attachments, Belonging, BuildOutput, BuildSpec, Builder, Capabilities, ContainerFacts,
+    ContainerMount, ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome,
+    ExecSpec, FailureKind, ImageFacts, ImportSpec, Interaction, LogsSpec, NamesOnNetwork,
+    NetworkFacts, NetworkSpec, OutputChunk, OutputStream, PullProgress, PullReport, PullSink,
+    PullSpec, Removal, Resource, Seen, Session, TerminalSize, VolumeSpec,
 };
 use crate::clock;
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
-
-/// How the containers of a service behave.
-#[derive(Debug, Clone, Default)]
-pub struct Behaviour {
-    /// Ports that accept connections, each from this long after the start.
-    pub accepts: BTreeMap<u16, Duration>,
-    /// How its first runs end, one entry a run: how long after the start, and the exit code.
-    pub crashes: Vec<(Duration, i64)>,
-    /// The container ends this long after any later start, with this exit code. `None`: it runs
-    /// until it is removed.
-    pub exits: Option<(Duration, i64)>,
-    /// Whether the exit counts as an OOM kill.
-    pub oom_killed: bool,
-    /// What it prints at its start.
-    pub output: &'static str,
-    /// Files in it, by absolute path, once it has ended.
-    pub files: BTreeMap<&'static str, &'static str>,
-    /// The exit code of commands that are run in it, and from when on (after the start) it is 0
-    /// instead.
-    pub exec: Option<(i64, Duration)>,
-    /// How long a command that is run in it takes, and its exit code, by the command.
-    pub commands: BTreeMap<&'static str, (Duration, i64)>,
-    /// How long it takes to end by its stop signal; `None`: it ignores it.
-    pub stops: Option<Duration>,
-}
-
-impl Behaviour {
-    /// Runs until it is removed and accepts on `port` from `after` its start.
-    #[must_use]
-    pub fn serves(port: u16, after: Duration) -> Self {
-        Self {
-            accepts: BTreeMap::from([(port, after)]),
-            ..Self::default()
-        }
-    }
-
-    /// Ends with `code`, `after` its start.
-    #[must_use]
-    pub fn exits(after: Duration, code: i64) -> Self {
-        Self {
-            exits: Some((after, code)),
-            ..Self::default()
-        }
-    }
-}
 
 /// A file that was put into a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +52,8 @@ pub struct Written {
 pub struct MemoryEngine {
     state: Arc<Mutex<State>>,
     faults: Arc<Faults>,
+    /// Whether its networks can be dialled from here.
+    is_near: bool,
 }
 
 impl MemoryEngine {
@@ -106,7 +66,15 @@ impl MemoryEngine {
         Self {
             state: Arc::new(Mutex::new(State::new(behaviours))),
             faults: Arc::default(),
+            is_near: true,
         }
+    }
+
+    /// The same engine on another host: its networks cannot be dialled from here.
+    #[must_use]
+    pub fn far_away(mut self) -> Self {
+        self.is_near = false;
+        self
     }
 
     /// Lets one call fail. Calls are counted from zero, over all verbs.
@@ -158,6 +126,24 @@ impl MemoryEngine {
     /// Frees a subnet that somebody else has taken.
     pub fn vacate(&self, subnet: super::Subnet) {
         self.lock().occupied.retain(|(taken, _)| *taken != subnet);
+    }
+
+    /// Connects to an address on which an agent listens; `None` while none does.
+    #[must_use]
+    pub fn visit(&self, port: u16) -> Option<tokio::io::DuplexStream> {
+        agent::visit(self, port)
+    }
+
+    /// What agents were asked to change, in order.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        self.lock().changes.clone()
+    }
+
+    /// Whether a container is frozen, by the name of its service or replica.
+    #[must_use]
+    pub fn is_paused(&self, name: &str) -> bool {
+        self.lock().is_paused(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -222,6 +208,7 @@ impl Engine for MemoryEngine {
                 product: "memory".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 api: (1, 51),
+                architecture: String::new(),
                 builder: Builder::BuildKit,
             })
         })
@@ -294,6 +281,14 @@ impl Engine for MemoryEngine {
             .await
     }
 
+    async fn import_image(&self, spec: &ImportSpec) -> Result<ImageId, EngineError> {
+        let (name, labels) = (spec.name.clone(), spec.labels.clone());
+        self.call("import image", START, move |state| {
+            Ok(state.add_image(&name, &labels))
+        })
+        .await
+    }
+
     async fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
         let spec = spec.clone();
         self.call("create network", NETWORK, move |state| {
@@ -314,11 +309,32 @@ impl Engine for MemoryEngine {
         &self,
         network: &NetworkId,
         container: &ContainerId,
-        _endpoint: &EndpointSpec,
+        endpoint: &EndpointSpec,
     ) -> Result<(), EngineError> {
         let (network, container) = (network.clone(), container.clone());
+        let endpoint = endpoint.clone();
         self.call("connect network", CREATE, move |state| {
-            state.connect(&network, &container)
+            state.connect(&network, &container, endpoint)
+        })
+        .await
+    }
+
+    async fn disconnect_network(
+        &self,
+        network: &NetworkId,
+        container: &ContainerId,
+    ) -> Result<(), EngineError> {
+        let (network, container) = (network.clone(), container.clone());
+        self.call("disconnect network", CREATE, move |state| {
+            state.disconnect(&network, &container)
+        })
+        .await
+    }
+
+    async fn attachments(&self, container: &ContainerId) -> Result<Attachments, EngineError> {
+        let id = container.clone();
+        self.call("inspect attachments", READ, move |state| {
+            state.attachments(&id)
         })
         .await
     }
@@ -375,6 +391,14 @@ impl Engine for MemoryEngine {
         futures::stream::empty().boxed()
     }
 
+    async fn converse(&self, container: &ContainerId) -> Result<Session, EngineError> {
+        let id = container.clone();
+        let life = self
+            .call("converse", READ, move |state| state.subscribe(&id))
+            .await?;
+        Ok(agent::session(self.clone(), container.clone(), life))
+    }
+
     async fn start_container(&self, container: &ContainerId) -> Result<(), EngineError> {
         let (engine, id) = (self.clone(), container.clone());
         self.call("start container", START, move |state| {
@@ -404,6 +428,22 @@ impl Engine for MemoryEngine {
         let (takes, code) = self.lock().stop_takes(&id, grace);
         self.call("stop container", takes, move |state| state.stop(&id, code))
             .await
+    }
+
+    async fn pause_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        let id = container.clone();
+        self.call("pause container", CREATE, move |state| {
+            state.pause(&id, true)
+        })
+        .await
+    }
+
+    async fn unpause_container(&self, container: &ContainerId) -> Result<(), EngineError> {
+        let id = container.clone();
+        self.call("unpause container", CREATE, move |state| {
+            state.pause(&id, false)
+        })
+        .await
     }
 
     async fn inspect_container(

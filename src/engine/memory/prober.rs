@@ -7,12 +7,13 @@ use async_trait::async_trait;
 
 use super::MemoryEngine;
 use crate::clock;
-use crate::probe::{NetworkProbe, Prober};
+use crate::probe::dial::DialError;
+use crate::probe::{NetworkProbe, Prober, Reason};
 
 #[async_trait]
 impl Prober for MemoryEngine {
     fn reaches(&self, _gateway: IpAddr) -> bool {
-        true
+        self.is_near
     }
 
     async fn attempt(
@@ -21,16 +22,12 @@ impl Prober for MemoryEngine {
         _service: &str,
         address: IpAddr,
         _limit: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Reason> {
         clock::pause(Duration::from_millis(1)).await;
-        let ports: Vec<u16> = match probe {
-            NetworkProbe::Tcp { ports } => ports.clone(),
-            NetworkProbe::Http { port, .. } | NetworkProbe::Postgres { port } => vec![*port],
-        };
-        if self.lock().accepts(address, &ports) {
+        if self.lock().accepts(address, &probe.ports()) {
             Ok(())
         } else {
-            Err("connection refused".to_owned())
+            Err(Reason::Dial(DialError::Refused))
         }
     }
 }

@@ -1,27 +1,33 @@
 //! What exists in the engine in memory, and the rules by which it comes and goes.
 
 mod archives;
+mod attachments;
 mod belongings;
 mod life;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::io::DuplexStream;
+use tokio::sync::{mpsc, watch};
 
-use self::life::{End, Life};
+use self::life::End;
+pub(super) use self::life::Life;
+pub(super) use self::reach::Arrival;
 use super::{Behaviour, Written, failure};
 use crate::clock::{self, Instant};
 use crate::engine::{
-    BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EngineError, ExecOutcome, Exit,
-    FailureKind, ImageFacts, MountSpecSource, NetworkAddress, NetworkSpec, Networking, OutputChunk,
-    OutputStream, PullSpec, REPLICA_LABEL, RunOf, SERVICE_LABEL, Subnet,
+    BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EndpointSpec, EngineError, ExecOutcome,
+    Exit, FailureKind, ImageFacts, MountSpecSource, Namespace, NetworkAddress, NetworkSpec,
+    Networking, OutputChunk, OutputStream, PullSpec, REPLICA_LABEL, RunOf, SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
 use crate::name::{ContainerId, ImageId, NetworkId};
+use crate::probe::listening;
 
 /// How often the pull of an image that is called `flaky` fails.
 const FLAKY_PULLS: u32 = 2;
@@ -34,14 +40,39 @@ struct Container {
     labels: Labels,
     image: ImageId,
     networks: BTreeMap<NetworkId, Ipv4Addr>,
+    /// The container whose network it uses.
+    shares: Option<ContainerId>,
+    /// What agents listen on there.
+    canaries: BTreeSet<u16>,
+    /// How it was attached to each of them.
+    endpoints: BTreeMap<NetworkId, EndpointSpec>,
+    /// In whose network namespace it is.
+    namespace: Namespace,
     volumes: BTreeSet<String>,
     working_dir: String,
     behaviour: Behaviour,
     started: Option<Instant>,
+    paused: bool,
     life: watch::Sender<Life>,
 }
 
 impl Container {
+    /// Whether it runs, and accepts on this port by now.
+    fn accepts_on(&self, port: u16) -> bool {
+        let begins = self.behaviour.accepts.get(&port);
+        begins.zip(self.started).is_some_and(|(after, started)| {
+            started.elapsed() >= *after && self.life.borrow().is_running() && !self.paused
+        })
+    }
+
+    /// The kernel's table of what listens in it.
+    fn sockets(&self) -> String {
+        let ports = self.behaviour.accepts.keys();
+        let open = ports.filter(|port| self.accepts_on(**port));
+        let lines = open.map(|port| format!("0: 00000000:{port:04X} 00000000:0000 0A 0 0\n"));
+        lines.collect()
+    }
+
     fn stop_with(&self, code: i64) {
         self.life.send_modify(|life| {
             life.exit.get_or_insert(code);
@@ -55,6 +86,7 @@ struct Network {
     labels: Labels,
     subnet: Option<Subnet>,
     next_host: u32,
+    internal: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +104,10 @@ pub(super) struct State {
     pub(super) occupied: Vec<(Subnet, Option<RunOf>)>,
     pub(super) written: BTreeMap<(String, String), Written>,
     pub(super) commands: Vec<String>,
+    /// What agents were asked to change.
+    pub(super) changes: Vec<String>,
+    /// Where agents listen, by port.
+    pub(super) listeners: BTreeMap<u16, mpsc::UnboundedSender<DuplexStream>>,
     /// When each thing was created, by its id.
     births: BTreeMap<String, Instant>,
     /// When the engine began.
@@ -104,6 +140,8 @@ impl State {
             occupied: Vec::new(),
             written: BTreeMap::new(),
             commands: Vec::new(),
+            changes: Vec::new(),
+            listeners: BTreeMap::new(),
             births: BTreeMap::new(),
             begun: clock::now(),
             next_id: 0,
@@ -209,10 +247,14 @@ impl State {
                 return Err(failure("build image", FailureKind::NotFound, &message));
             }
         }
+        Ok(self.add_image(&spec.name, &spec.labels))
+    }
+
+    pub(super) fn add_image(&mut self, name: &str, labels: &Labels) -> ImageId {
         let id = ImageId::new(self.id("image"));
         self.images
-            .insert(id.clone(), (spec.name.clone(), spec.labels.clone()));
-        Ok(id)
+            .insert(id.clone(), (name.to_owned(), labels.clone()));
+        id
     }
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Result<NetworkId, EngineError> {
@@ -234,6 +276,7 @@ impl State {
             labels: spec.labels.clone(),
             subnet,
             next_host: 2,
+            internal: spec.internal,
         };
         self.networks.insert(id.clone(), network);
         Ok(id)
@@ -244,30 +287,6 @@ impl State {
             .iter()
             .find(|(_, network)| network.name == name)
             .map(|(id, _)| id.clone())
-    }
-
-    pub(super) fn connect(
-        &mut self,
-        network: &NetworkId,
-        container: &ContainerId,
-    ) -> Result<(), EngineError> {
-        let found = self
-            .networks
-            .get_mut(network)
-            .ok_or_else(|| failure("connect", FailureKind::NotFound, "no such network"))?;
-        let base = found
-            .subnet
-            .map_or(u32::from(Ipv4Addr::new(172, 17, 0, 0)), |subnet| {
-                u32::from(subnet.base)
-            });
-        let address = Ipv4Addr::from(base + found.next_host);
-        found.next_host += 1;
-        let container = self
-            .containers
-            .get_mut(container)
-            .ok_or_else(|| failure("connect", FailureKind::NotFound, "no such container"))?;
-        container.networks.insert(network.clone(), address);
-        Ok(())
     }
 
     pub(super) fn volume(&mut self, name: &str, labels: &Labels) {
@@ -323,6 +342,20 @@ impl State {
             labels: spec.labels.clone(),
             image: spec.image.clone(),
             networks: BTreeMap::new(),
+            shares: match &spec.networking {
+                Networking::Mode(mode) => mode.strip_prefix("container:").map(ContainerId::from),
+                Networking::Network(..) => None,
+            },
+            canaries: BTreeSet::new(),
+            endpoints: BTreeMap::new(),
+            namespace: match &spec.networking {
+                Networking::Mode(mode) if mode == "host" => Namespace::Host,
+                Networking::Mode(mode) => match mode.strip_prefix("container:") {
+                    Some(other) => Namespace::Of(ContainerId::from(other)),
+                    None => Namespace::Own,
+                },
+                Networking::Network(..) => Namespace::Own,
+            },
             volumes,
             working_dir: spec
                 .working_dir
@@ -330,11 +363,12 @@ impl State {
                 .unwrap_or_else(|| "/app".to_owned()),
             behaviour,
             started: None,
+            paused: false,
             life: watch::Sender::new(Life::default()),
         };
         self.containers.insert(id.clone(), container);
-        if let Networking::Network(network, _) = &spec.networking {
-            self.connect(network, &id)?;
+        if let Networking::Network(network, endpoint) = &spec.networking {
+            self.connect(network, &id, endpoint.clone())?;
         }
         Ok(id)
     }
@@ -475,7 +509,11 @@ impl State {
             (None, Some((code, good_after))) if elapsed < good_after => code,
             _ => 0,
         };
-        let output_tail = known.map_or_else(String::new, |_| format!("{command} has run\n"));
+        let output_tail = match known {
+            Some(_) => format!("{command} has run\n"),
+            None if command == listening::COMMAND.join(" ") => container.sockets(),
+            None => String::new(),
+        };
         let replica = container.labels.get(REPLICA_LABEL);
         let replica = replica.map(String::as_str).unwrap_or_default();
         let ran = format!("{replica}: {command}");
@@ -483,23 +521,14 @@ impl State {
         Ok(ExecOutcome { code, output_tail })
     }
 
+    /// Whether a container with this address, or any at the loopback address, accepts on one of the
+    /// ports.
     pub(super) fn accepts(&self, address: IpAddr, ports: &[u16]) -> bool {
         self.containers.values().any(|container| {
-            let listens = |port: &u16| {
-                container
-                    .behaviour
-                    .accepts
-                    .get(port)
-                    .zip(container.started)
-                    .is_some_and(|(after, started)| {
-                        started.elapsed() >= *after && container.life.borrow().is_running()
-                    })
-            };
-            container
-                .networks
-                .values()
-                .any(|own| IpAddr::from(*own) == address)
-                && ports.iter().any(listens)
+            let mut addresses = container.networks.values();
+            let is_there =
+                address.is_loopback() || addresses.any(|one| IpAddr::V4(*one) == address);
+            is_there && ports.iter().any(|port| container.accepts_on(*port))
         })
     }
 }

@@ -27,6 +27,7 @@ fn the_environment_is_a_suite_of_its_own() {
             name: "ready: db".to_owned(),
             duration: Duration::from_micros(1_234_567),
             problem: None,
+            output: String::new(),
         },
         EnvironmentCase {
             name: "ready: api".to_owned(),
@@ -36,6 +37,7 @@ fn the_environment_is_a_suite_of_its_own() {
                 message: "service `api` not ready after 30s".to_owned(),
                 details: "\x1b[31mlast\x1b[0m <log> ]]> line\0".to_owned(),
             }),
+            output: String::new(),
         },
     ];
     let text = String::from_utf8(document(&summary)).expect("utf-8");
@@ -265,6 +267,7 @@ fn moments_and_durations_at_the_edge_are_written() {
             name: "teardown".to_owned(),
             duration: Duration::MAX,
             problem: None,
+            output: String::new(),
         };
         whole.environment = vec![step; 50];
         let text = String::from_utf8(document(&whole)).expect("utf-8");

@@ -105,11 +105,11 @@ fn moment() -> impl Strategy<Value = SystemTime> {
 prop_compose! {
     fn step()(name in nasty(), duration in duration(), problem in prop::option::of(
         (nasty(), nasty(), nasty())
-    )) -> EnvironmentCase {
+    ), output in nasty()) -> EnvironmentCase {
         let problem = problem.map(|(kind, message, details)| {
             EnvironmentProblem { kind, message, details }
         });
-        EnvironmentCase { name, duration, problem }
+        EnvironmentCase { name, duration, problem, output }
     }
 }
 

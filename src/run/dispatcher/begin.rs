@@ -56,7 +56,8 @@ impl Dispatcher {
                     networks: &self.networks,
                     containers: &containers,
                 };
-                let spec = container::specification(&self.plan, planned, image, &known);
+                let mut spec = container::specification(&self.plan, planned, image, &known);
+                spec.environment.extend(self.fault_variables(name));
                 let first = planned.networks.first();
                 match first.and_then(|key| self.among_others(key)) {
                     Some(run) => Work::CreateAmongOthers(run, Box::new(spec)),
@@ -110,6 +111,8 @@ impl Dispatcher {
             Action::AwaitReady(name) => return self.begin_wait(now, &name.clone()),
             // The exit is watched from the start on.
             Action::AwaitCompleted(_) | Action::AwaitSuite(_) => return,
+            Action::SendObserver(name) => return self.begin_observer(now, id, &name.clone()),
+            Action::TryReachability => return self.begin_trial(id),
         };
         self.effect(Effect::Perform(id, work));
     }
@@ -127,13 +130,16 @@ impl Dispatcher {
         if state.exit.is_some() {
             return;
         }
+        if !requirement.is_possible {
+            return self.nothing_to_check(now, name);
+        }
         let start = state.restarts.starts;
         let first_start = state.restarts.first_start;
         let was_settled = state.settled_at.is_some();
         let (Some(container), Some(started)) = (state.container.clone(), state.started_at) else {
             return self.bug(now, &format!("`{name}` is waited for before its start"));
         };
-        if requirement.probes.is_empty() {
+        if requirement.tree.is_empty() {
             return self.ready(now, name, reason, 0);
         }
         let mut requirement = requirement;
@@ -142,13 +148,17 @@ impl Dispatcher {
             let lost = started.saturating_sub(first_start.unwrap_or(started));
             requirement.deadline = requirement.deadline.map(|limit| limit.saturating_sub(lost));
         }
-        let address = self.address(name);
+        let (key, address) = self.address(name).unzip();
+        let stationed = key
+            .flatten()
+            .is_some_and(|key| self.stationed.contains(&key));
         let alone = self.is_alone(name);
         self.effect(Effect::Probe(Box::new(ProbeTask {
             service: name.clone(),
             host,
             container,
             address,
+            stationed,
             alone,
             requirement,
             started,
@@ -172,8 +182,11 @@ impl Dispatcher {
 
     /// The address of a service that probes dial: on its first network that has one, or of the
     /// service whose network it uses, or of this host. Where the engine names no gateway (`internal`
-    /// networks), it is what the subnet says.
-    pub(super) fn address(&self, name: &ServiceName) -> Option<NetworkAddress> {
+    /// networks), it is what the subnet says. With the network of the run that it is on.
+    pub(super) fn address(
+        &self,
+        name: &ServiceName,
+    ) -> Option<(Option<NetworkKey>, NetworkAddress)> {
         let mut planned = self.plan.services.get(name)?;
         let mut seen = BTreeSet::new();
         while let Some(peer) = &planned.service.sharing.network_mode {
@@ -181,7 +194,9 @@ impl Dispatcher {
                 Peer::Service(other) if seen.insert(other) => {
                     planned = self.plan.services.get(other)?;
                 }
-                Peer::Engine(mode) if mode == HOST_MODE => return self.host_address(),
+                Peer::Engine(mode) if mode == HOST_MODE => {
+                    return Some((None, self.host_address()?));
+                }
                 Peer::Engine(_) => break,
                 Peer::Service(_) => return None,
             }
@@ -189,14 +204,14 @@ impl Dispatcher {
         let facts = self.services.get(&planned.service.name)?.facts.as_ref()?;
         if planned.networks.is_empty() {
             // A network of the engine that the plan does not know.
-            return facts.addresses.values().next().copied();
+            return Some((None, facts.addresses.values().next().copied()?));
         }
         planned.networks.iter().find_map(|key| {
             let mut address = *facts.addresses.get(self.networks.get(key)?)?;
             if address.gateway.is_none() {
                 address.gateway = self.gateway(key);
             }
-            Some(address)
+            Some((Some(key.clone()), address))
         })
     }
 
@@ -213,7 +228,7 @@ impl Dispatcher {
     }
 
     /// The address that the engine's host has on a network of the run.
-    fn gateway(&self, key: &NetworkKey) -> Option<IpAddr> {
+    pub(super) fn gateway(&self, key: &NetworkKey) -> Option<IpAddr> {
         if let Some(subnet) = self.addresses.chosen(key) {
             return Some(subnet.gateway().into());
         }

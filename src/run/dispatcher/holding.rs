@@ -19,7 +19,7 @@ impl Dispatcher {
                 .iter()
                 .all(|progress| matches!(progress, Progress::Done | Progress::Failed));
         }
-        self.outcome.suites.len() == self.plan.suites().count()
+        self.outcome.suites.len() == self.plan.suite_count() && self.is_whole()
     }
 
     /// What comes after the verdict: teardown, or a hold. Whoever has sent a signal wants an end, and
@@ -41,10 +41,16 @@ impl Dispatcher {
         match hold {
             Some(hold) => {
                 let lease = Lease::held(hold.keeper.clone(), hold.time);
+                let faults = self.faults_in_effect().map(|faults| {
+                    format!("these faults are still in effect: {faults}; `envrun fault undo --all` undoes them")
+                });
                 let spec = self.plan.lease_volume("lease-held", &lease);
                 self.phase = Phase::Holding;
-                self.outcome.held = Some(hold.time);
                 let time = hold.time;
+                self.outcome.held = Some(time);
+                if let Some(message) = faults {
+                    self.report(Event::Warning { message });
+                }
                 self.effect(Effect::Hold(spec, time));
             }
             None => self.tear_down(),

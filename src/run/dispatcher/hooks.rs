@@ -114,6 +114,7 @@ impl Dispatcher {
             message: format!("`post_start` hook of `{name}` failed: {message}"),
             log_tail: output,
             hint: None,
+            explanation: None,
         };
         self.service_failed(now, name, failure);
     }

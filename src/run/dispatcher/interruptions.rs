@@ -20,6 +20,7 @@ impl Dispatcher {
                     message: format!("the run was not over after {}", verdict::seconds(limit)),
                     log_tail: Vec::new(),
                     hint: Some("raise `x-envrun.timeout` at the top of the file".to_owned()),
+                    explanation: None,
                 };
                 verdict::cut_off_suites(self, now);
                 self.abort(now, failure);
@@ -27,6 +28,7 @@ impl Dispatcher {
             Timer::Network(step) => self.effect(Effect::Perform(step, Work::ListNetworks)),
             Timer::Lease => self.renew_lease(),
             Timer::Restart(name) => self.restart(&name),
+            Timer::Fault(id) => self.undo(id),
             Timer::Container(name) if self.is_resting(&name) => self.given_up(now, &name),
             Timer::Container(name) => {
                 let state = self.services.entry(name.clone()).or_default();
@@ -46,6 +48,9 @@ impl Dispatcher {
         if self.phase == Phase::Holding {
             self.outcome.signal = Some(signal);
             self.tear_down();
+        } else if self.phase == Phase::Explaining {
+            self.outcome.signal = Some(signal);
+            self.unexplained(now);
         } else if self.phase == Phase::Running {
             self.outcome.signal = Some(signal);
             let failure = Failure {
@@ -55,6 +60,7 @@ impl Dispatcher {
                 message: format!("the run was ended by {}", signal.name()),
                 log_tail: Vec::new(),
                 hint: None,
+                explanation: None,
             };
             self.abort(now, failure);
         } else if self.signals >= 3 {

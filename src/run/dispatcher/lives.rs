@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Dispatcher, Progress, ServiceState, verdict};
+use super::{Dispatcher, Progress, ServiceState, explaining, verdict};
 use crate::config::model::{Role, Service};
 use crate::engine::{ContainerFacts, Exit};
 use crate::event::Event;
 use crate::name::{ContainerId, ServiceName};
 use crate::outcome::{Failure, FailureClass, Readiness};
 use crate::plan::{Action, PlannedService, StepId, readiness};
+use crate::probe::machine::{Account, Standing};
 use crate::run::effect::{Effect, Timer};
 
 /// How long a container may take to end by itself: the limit of a suite, the deadline of a job.
@@ -20,6 +21,21 @@ pub(super) fn limit(service: &Service) -> Option<Duration> {
         Role::Service => None,
     };
     limit.filter(|limit| !limit.is_zero())
+}
+
+/// What was missing, in one line: the probes that have given up, or else those that were still tried.
+fn summary(accounts: &[Account]) -> String {
+    let of = |standing| {
+        let accounts = accounts.iter().filter(|one| one.standing == standing);
+        accounts.map(Account::to_string).collect::<Vec<_>>()
+    };
+    let given_up = of(Standing::GaveUp);
+    let missing = if given_up.is_empty() {
+        of(Standing::Open)
+    } else {
+        given_up
+    };
+    missing.join("; ")
 }
 
 impl Dispatcher {
@@ -45,6 +61,10 @@ impl Dispatcher {
         state.started_at = Some(now);
         state.facts = Some(facts);
         state.restarts.started(now);
+        let again = state.restarts.starts > 1;
+        state
+            .history
+            .note(now, if again { "started again" } else { "started" });
         let container = state.container.clone();
         let service = name.clone();
         if self.plan.services[name].service.role == Role::Suite {
@@ -71,6 +91,8 @@ impl Dispatcher {
             return;
         }
         let after = self.settle(now, name, None);
+        let state = self.services.entry(name.clone()).or_default();
+        state.history.note(now, format!("ready ({by})"));
         self.report(Event::ServiceReady {
             service: name.clone(),
             after,
@@ -78,6 +100,7 @@ impl Dispatcher {
             attempts,
         });
         self.step_done(now, step);
+        self.risen(name);
     }
 
     /// Notes that a service is ready, completed or failed, once; returns the time since its start.
@@ -107,7 +130,7 @@ impl Dispatcher {
         &mut self,
         now: Duration,
         name: &ServiceName,
-        summary: &str,
+        accounts: &[Account],
         log_tail: Vec<String>,
     ) {
         let state = self.services.get(name);
@@ -116,6 +139,7 @@ impl Dispatcher {
             .and_then(|state| state.requirement.as_ref())
             .map(|requirement| requirement.reason.clone())
             .unwrap_or_default();
+        let summary = summary(accounts);
         let failure = Failure {
             class: FailureClass::Environment,
             kind: "NotReady",
@@ -129,6 +153,25 @@ impl Dispatcher {
             hint: Some(format!(
                 "say what ready means with `x-envrun: {{ ready: {{ … }} }}` on `{name}`; `ready.deadline` sets the limit"
             )),
+            explanation: Some(explaining::of_probes(accounts, &reason)),
+        };
+        self.service_failed(now, name, failure);
+    }
+
+    /// A service is to be ready by its healthcheck, and there is none.
+    pub(super) fn nothing_to_check(&mut self, now: Duration, name: &ServiceName) {
+        let failure = Failure {
+            class: FailureClass::Environment,
+            kind: "NotReady",
+            service: Some(name.clone()),
+            message: format!(
+                "service `{name}` is to be ready by its healthcheck, and neither the file nor the image has one"
+            ),
+            log_tail: Vec::new(),
+            hint: Some(format!(
+                "give `{name}` a `healthcheck`, or name another probe in `x-envrun.ready`"
+            )),
+            explanation: None,
         };
         self.service_failed(now, name, failure);
     }
@@ -146,9 +189,14 @@ impl Dispatcher {
         if self.waits_for_hooks(name, &exit, &log_tail) {
             return;
         }
-        self.services.entry(name.clone()).or_default().exit = Some(exit.clone());
+        let state = self.services.entry(name.clone()).or_default();
+        state.history.note(now, exit.to_string());
+        state.exit = Some(exit.clone());
         match planned.service.role {
-            Role::Suite => verdict::suite_exited(self, now, &planned, log_tail),
+            Role::Suite => {
+                self.leave_faults(name);
+                verdict::suite_exited(self, now, &planned, log_tail);
+            }
             Role::Job | Role::Service => self.service_exited(now, &planned, exit, log_tail),
         }
     }
@@ -160,6 +208,9 @@ impl Dispatcher {
         exit: Exit,
         log_tail: Vec<String>,
     ) {
+        if self.fell_on_request(now, planned, &exit) {
+            return;
+        }
         let name = &planned.service.name;
         let is_job = planned.service.role == Role::Job;
         let state = &self.services[name];
@@ -220,6 +271,12 @@ impl Dispatcher {
         let hint = exit.oom_killed.then(|| {
             format!("raise `mem_limit` of `{name}`, or give the engine's host more memory")
         });
+        let hint = hint.or_else(|| {
+            let faults = self.faults_in_effect()?;
+            Some(format!(
+                "it ended by itself while faults were in effect: {faults}; `restart: on-failure` starts it again"
+            ))
+        });
         let failure = Failure {
             class: FailureClass::Environment,
             kind,
@@ -227,6 +284,7 @@ impl Dispatcher {
             message,
             log_tail,
             hint,
+            explanation: None,
         };
         self.service_failed(now, name, failure);
     }
@@ -239,11 +297,13 @@ impl Dispatcher {
             return self.abort(now, failure);
         }
         self.effect(Effect::StopProbe(name.clone()));
+        self.risen(name);
         let message = format!(
             "{}; the run goes on without it, since all that depends on it says `required: false`",
             failure.message
         );
         self.report(Event::Warning { message });
+        self.explain_optional(now, failure);
         for action in [
             Action::RunHooks(name.clone()),
             Action::AwaitReady(name.clone()),
@@ -278,6 +338,7 @@ impl Dispatcher {
                 self.step_done(now, step);
             }
         }
+        self.risen(name);
     }
 
     /// Notes the end of a suite.
@@ -296,19 +357,16 @@ impl Dispatcher {
 
     /// When a suite started, on the wall clock.
     pub(super) fn wall_clock_start(&self, name: &ServiceName) -> Option<SystemTime> {
-        let started = self.services.get(name)?.started_at?;
-        self.outcome.started.checked_add(started)
+        self.outcome.started.checked_add(self.suite_began(name)?)
     }
 
     /// From the start of a suite to its end, or to now.
     pub(super) fn suite_duration(&self, now: Duration, name: &ServiceName) -> Duration {
-        let Some(state) = self.services.get(name) else {
-            return Duration::ZERO;
-        };
-        let end = state.ended.as_ref().map_or(now, |(end, _)| *end);
-        state
-            .started_at
-            .map_or(Duration::ZERO, |started| end.saturating_sub(started))
+        let state = self.services.get(name);
+        let ended = state.and_then(|state| state.ended.as_ref());
+        let end = ended.map_or(now, |(end, _)| *end);
+        let began = self.suite_began(name);
+        began.map_or(Duration::ZERO, |began| end.saturating_sub(began))
     }
 
     /// The last output of a suite.

@@ -5,20 +5,24 @@
 //! the duration since the start of the run.
 
 mod begin;
+mod explaining;
+pub mod faults;
 mod holding;
 mod hooks;
 mod interruptions;
+mod introduction;
 mod lives;
 mod networks;
+mod reachability;
 mod restarts;
+mod vantage;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use crate::engine::{
-    BuildSpec, Builder, Capabilities, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts,
-    Subnet,
+    BuildSpec, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
 };
 use crate::event::Event;
 use crate::image::PullPolicy;
@@ -26,7 +30,7 @@ use crate::lease::{self, Owner};
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
 use crate::plan::injection::CopyIndex;
-use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness, support};
+use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness};
 use crate::run::effect::{Effect, Input, Timer, Work};
 
 /// What the run is given besides the plan.
@@ -45,6 +49,8 @@ pub struct Settings {
     pub subnet_attempts: u32,
     /// How long a network waits for another run that has what only one can have.
     pub holder_patience: Duration,
+    /// A number that nobody can guess: only who was given it may wish for faults.
+    pub secret: u128,
 }
 
 /// An environment that is left to a person.
@@ -67,9 +73,6 @@ pub enum HoldWhen {
     Failed,
 }
 
-/// First API version whose build endpoint takes BuildKit (Docker 18.09).
-const BUILDKIT_API: (u16, u16) = (1, 39);
-
 /// How much longer, in expected milliseconds, a chain has to be for others to give way to it: about
 /// two starts, so that what gives way is still done before the longer chain.
 const GIVES_WAY: u64 = 500;
@@ -89,6 +92,8 @@ enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
+    /// What ends the run is known, and why is looked at.
+    Explaining,
     Holding,
     TearingDown,
     Finished,
@@ -114,6 +119,8 @@ pub(super) struct ServiceState {
     ended: Option<(Duration, Vec<String>)>,
     /// What the readiness rules say; known once the image is.
     requirement: Option<readiness::Requirement>,
+    /// What has happened to its container.
+    history: explaining::History,
 }
 
 /// The state of a run.
@@ -129,9 +136,17 @@ pub struct Dispatcher {
     networks: BTreeMap<NetworkKey, NetworkId>,
     fillers: BTreeMap<CopyIndex, ContainerId>,
     addresses: networks::Addresses,
+    /// The networks on which the agent is through which probes dial.
+    stationed: BTreeSet<NetworkKey>,
+    /// Whether it was told that there is no agent.
+    lacks_agent: bool,
+    /// The agents from which the reachability matrix is tried.
+    observers: reachability::Observers,
     /// Images that are built because they could not be had by their name.
     pub(super) builds: BTreeSet<StepId>,
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
+    explaining: explaining::Explaining,
+    faults: faults::Faults,
     signals: u32,
     /// How often the lease was renewed.
     renewals: u32,
@@ -159,18 +174,25 @@ impl Dispatcher {
             networks: BTreeMap::new(),
             fillers: BTreeMap::new(),
             addresses: networks::Addresses::default(),
+            stationed: BTreeSet::new(),
+            lacks_agent: false,
+            observers: reachability::Observers::default(),
             builds: BTreeSet::new(),
             services,
+            explaining: explaining::Explaining::default(),
+            faults: faults::Faults::default(),
             signals: 0,
             renewals: 0,
             outcome: Outcome {
                 failure: None,
                 suites: Vec::new(),
                 readiness: Vec::new(),
+                without: Vec::new(),
                 signal: None,
                 teardown: None,
                 held: None,
                 report_problems: Vec::new(),
+                reachability: None,
                 started,
                 duration: Duration::ZERO,
             },
@@ -198,11 +220,20 @@ impl Dispatcher {
             Input::Held(problem) => self.held(problem),
             Input::NotHeld(error) => self.not_held(&error),
             Input::FarewellFailed { message } => self.report(Event::Warning { message }),
+            input if self.phase == Phase::Explaining => self.while_explaining(now, input),
             // Once the verdict is out, nothing that still comes in can change it.
             _ if self.phase != Phase::Running => {}
             Input::EngineDescribed(capabilities) => self.engine_described(now, capabilities),
             Input::ImageObtained { step, facts } => self.image_obtained(now, step, facts),
             Input::NetworkCreated { step, id } => self.network_created(now, step, id),
+            Input::GatewaysTried { beyond } => self.gateways_tried(beyond),
+            Input::NoAgent(reason) => self.no_agent(&reason),
+            Input::ObserverSent {
+                step,
+                facts,
+                problem,
+            } => self.observer_sent(now, step, facts, problem),
+            Input::ReachabilityTried { step, seen } => self.reachability_tried(now, step, &seen),
             Input::NetworksListed { step, networks } => self.networks_listed(now, step, &networks),
             Input::StepDone { step } => self.step_done(now, step),
             Input::ContainerCreated { step, id } => self.container_created(now, step, id),
@@ -244,10 +275,11 @@ impl Dispatcher {
             } => self.ready(now, &service, by, attempts),
             Input::NotReady {
                 service,
-                summary,
+                accounts,
                 log_tail,
                 ..
-            } => self.not_ready(now, &service, &summary, log_tail),
+            } => self.not_ready(now, &service, &accounts, log_tail),
+            Input::Explained { service, seen } => self.explained(now, &service, &seen),
             Input::Exited {
                 service,
                 exit,
@@ -260,6 +292,16 @@ impl Dispatcher {
             } => {
                 verdict::judge_suite(self, now, &suite, reports, problem);
             }
+            Input::FaultsTried(tried) => self.faults_tried(now, tried),
+            Input::PostOpened(opened) => self.post_opened(now, opened),
+            Input::Wished {
+                ticket,
+                suite,
+                wish,
+            } => self.wished(now, (ticket, &suite), wish),
+            Input::FaultBegun { id, begun } => self.fault_begun(now, id, begun),
+            Input::FaultRenewed { id, renewed } => self.fault_renewed(id, renewed),
+            Input::FaultUndone { id, undone } => self.fault_undone(now, id, undone),
             Input::NotRenewed(error) => self.not_renewed(&error),
             Input::EngineLost(error) => self.abort(now, verdict::engine_lost(&error)),
             Input::Panicked(message) => self.bug(now, &message),
@@ -285,6 +327,7 @@ impl Dispatcher {
             .plan
             .suites()
             .map(|planned| planned.service.name.clone())
+            .chain(self.matrix_suite())
             .collect();
         self.report(Event::RunStarted {
             run: self.plan.run,
@@ -300,58 +343,6 @@ impl Dispatcher {
         self.effect(Effect::Describe);
     }
 
-    /// Nothing begins before the engine has said who it is. What it cannot do is an error now, not
-    /// half-way.
-    fn engine_described(&mut self, now: Duration, capabilities: Capabilities) {
-        let (major, minor) = capabilities.api;
-        self.report(Event::EngineFound {
-            product: capabilities.product.clone(),
-            version: capabilities.version.clone(),
-            api: format!("{major}.{minor}"),
-        });
-        let builds = self.plan.images.iter().filter_map(PlannedImage::build);
-        let builds: Vec<_> = builds.cloned().collect();
-        for spec in &builds {
-            for key in spec.passed_over(&capabilities) {
-                let message = format!(
-                    "`{key}` in the `build` of `{}` has no effect: this engine is too old to pass it on",
-                    spec.title
-                );
-                self.report(Event::Warning { message });
-            }
-        }
-        if self.plan.limits.is_some() && capabilities.builder == Builder::BuildKit {
-            for spec in &builds {
-                let message = format!(
-                    "the build of `{}` has no limits of memory, processors and processes: BuildKit takes none",
-                    spec.title
-                );
-                self.report(Event::Warning { message });
-            }
-        }
-        let beyond = builds.iter().find_map(|spec| {
-            let keys = spec.beyond(capabilities.builder);
-            (!keys.is_empty()).then(|| verdict::builder_lacks(&spec.title, &keys))
-        });
-        if !builds.is_empty() && (major, minor) < BUILDKIT_API {
-            self.abort(now, verdict::engine_too_old((major, minor), BUILDKIT_API));
-        } else if let Some(failure) = beyond {
-            self.abort(now, failure);
-        }
-        self.api = (major, minor);
-        let missing = support::missing(&self.plan, self.api);
-        let (refused, passed_over): (Vec<_>, Vec<_>) =
-            missing.into_iter().partition(|one| one.refused);
-        for one in &passed_over {
-            let message = verdict::lacks(self.api, one);
-            let message = format!("{message}, so it has no effect");
-            self.report(Event::Warning { message });
-        }
-        if !refused.is_empty() {
-            self.abort(now, verdict::engine_lacks(self.api, &refused));
-        }
-    }
-
     /// Begins every step that may begin, longest chain first; concludes when every suite is judged.
     ///
     /// Some steps are done the moment they begin (a service with nothing to probe), and no input
@@ -360,7 +351,9 @@ impl Dispatcher {
         while self.phase == Phase::Running {
             verdict::skip_unreachable_suites(self);
             if self.is_complete() {
-                verdict::conclude(self, now);
+                if self.explaining.is_idle() {
+                    verdict::conclude(self, now);
+                }
                 return;
             }
             let done = self.done();
@@ -420,7 +413,10 @@ impl Dispatcher {
         let loads = |action: &Action| {
             matches!(
                 action,
-                Action::CreateContainer(_) | Action::CreateFiller(_) | Action::StartContainer(_)
+                Action::CreateContainer(_)
+                    | Action::CreateFiller(_)
+                    | Action::StartContainer(_)
+                    | Action::SendObserver(_)
             )
         };
         let step = &self.plan.steps[step.0];
@@ -434,14 +430,16 @@ impl Dispatcher {
     }
 
     fn may_begin(&self, step: StepId) -> bool {
-        self.plan.steps[step.0]
-            .needs
-            .iter()
-            .all(|need| match self.progress[need.step.0] {
-                Progress::Done => true,
-                Progress::Failed => !need.success,
-                Progress::Pending | Progress::Running => false,
-            })
+        let step = &self.plan.steps[step.0];
+        self.faults_let_start(&step.action)
+            && step
+                .needs
+                .iter()
+                .all(|need| match self.progress[need.step.0] {
+                    Progress::Done => true,
+                    Progress::Failed => !need.success,
+                    Progress::Pending | Progress::Running => false,
+                })
     }
 
     /// Whether a step waits, directly or not, for the success of a suite that has failed.
@@ -499,12 +497,16 @@ impl Dispatcher {
             self.networks.insert(key.clone(), id);
         }
         self.step_done(now, step);
+        self.look_around();
+        self.open_post();
     }
 
     fn container_created(&mut self, now: Duration, step: StepId, id: ContainerId) {
         match &self.plan.steps[step.0].action {
             Action::CreateContainer(name) => {
-                self.services.entry(name.clone()).or_default().container = Some(id);
+                let state = self.services.entry(name.clone()).or_default();
+                state.container = Some(id);
+                state.history.note(now, "created");
             }
             Action::CreateFiller(index) => {
                 self.fillers.insert(*index, id);
@@ -556,18 +558,6 @@ impl Dispatcher {
         }
     }
 
-    /// Ends the run: verdict first, then teardown.
-    pub(super) fn abort(&mut self, now: Duration, failure: Failure) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        self.report(Event::RunAborted {
-            failure: failure.clone(),
-        });
-        self.outcome.failure = Some(failure);
-        verdict::conclude(self, now);
-    }
-
     fn bug(&mut self, now: Duration, what: &str) {
         let failure = Failure {
             class: FailureClass::Bug,
@@ -576,6 +566,7 @@ impl Dispatcher {
             message: format!("envrun lost track of its own run: {what}"),
             log_tail: Vec::new(),
             hint: Some("please report this with the file `events.jsonl` of the run".to_owned()),
+            explanation: None,
         };
         self.abort(now, failure);
     }

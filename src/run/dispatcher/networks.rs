@@ -318,6 +318,7 @@ impl Dispatcher {
                 "wait until the other network is gone or remove it; without `ipam` and `driver_opts`, each run gets a free subnet"
                     .to_owned(),
             ),
+            explanation: None,
         };
         self.abort(now, failure);
     }
@@ -345,6 +346,7 @@ impl Dispatcher {
                 "remove networks that are no longer used, or choose another pool with `--subnet-pool`"
                     .to_owned(),
             ),
+            explanation: None,
         };
         self.abort(now, failure);
     }
@@ -366,6 +368,7 @@ fn waited_for(key: &NetworkKey, holder: &Holder<'_>, owner: &RunOf, limit: Durat
             "`envrun gc --run {}` ends it; without `ipam` and `driver_opts`, each run gets a subnet of its own",
             owner.run
         )),
+        explanation: None,
     }
 }
 

@@ -189,6 +189,8 @@ impl Dispatcher {
         if wait.is_some_and(|step| self.progress[step.0] == Progress::Running) {
             self.begin_wait(now, name);
         }
+        self.risen_unless_awaited(name);
+        self.renew_faults(name);
     }
 
     /// The limit of a job has passed while its container was not running.
@@ -208,6 +210,7 @@ impl Dispatcher {
             ),
             log_tail: Vec::new(),
             hint: None,
+            explanation: None,
         };
         self.service_failed(now, name, failure);
     }

@@ -129,6 +129,7 @@ pub(super) fn judge_suite(
         problems,
         counts,
         output_tail: dispatcher.suite_tail(name),
+        explanation: None,
     };
     dispatcher.report(Event::SuiteFinished {
         suite: name.clone(),
@@ -151,13 +152,20 @@ pub(super) fn judge_suite(
     });
     dispatcher.outcome.suites.push(outcome);
     dispatcher.suite_done(now, name, passed);
+    if !passed {
+        dispatcher.explain_suite(name);
+    }
 }
 
 /// Suites that wait for the success of a suite that has failed will never run.
 pub(super) fn skip_unreachable_suites(dispatcher: &mut Dispatcher) {
     for name in unjudged(dispatcher) {
+        let action = match dispatcher.is_matrix(&name) {
+            true => Action::TryReachability,
+            false => Action::StartContainer(name.clone()),
+        };
         let never = dispatcher
-            .step_of(&Action::StartContainer(name.clone()))
+            .step_of(&action)
             .is_some_and(|step| dispatcher.can_never_begin(step));
         if never {
             let message =
@@ -170,7 +178,7 @@ pub(super) fn skip_unreachable_suites(dispatcher: &mut Dispatcher) {
 /// The run's limit was reached: suites that run have failed, the others have not run.
 pub(super) fn cut_off_suites(dispatcher: &mut Dispatcher, now: Duration) {
     for name in unjudged(dispatcher) {
-        if dispatcher.services[&name].started_at.is_some() {
+        if dispatcher.suite_began(&name).is_some() {
             let message = format!("suite `{name}` was cut off by the limit of the run");
             push_not_run(dispatcher, now, &name, "Timeout", &message);
             if let Some(suite) = dispatcher.outcome.suites.last_mut() {
@@ -185,6 +193,7 @@ fn unjudged(dispatcher: &Dispatcher) -> Vec<ServiceName> {
         .plan
         .suites()
         .map(|planned| planned.service.name.clone())
+        .chain(dispatcher.matrix_suite())
         .filter(|name| {
             !dispatcher
                 .outcome
@@ -213,6 +222,7 @@ fn push_not_run(
         problems: vec![problem(kind, message.to_owned(), false)],
         counts: junit::Counts::default(),
         output_tail: Vec::new(),
+        explanation: None,
     };
     dispatcher.outcome.suites.push(outcome);
 }
@@ -225,7 +235,7 @@ pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
         .as_ref()
         .map_or_else(String::new, |failure| failure.message.clone());
     for name in unjudged(dispatcher) {
-        let (kind, message) = if dispatcher.services[&name].started_at.is_some() {
+        let (kind, message) = if dispatcher.suite_began(&name).is_some() {
             ("CutOff", format!("suite `{name}` was cut off: {cause}"))
         } else {
             (
@@ -280,6 +290,7 @@ pub(super) fn engine_lost(error: &EngineError) -> Failure {
         message: error.to_string(),
         log_tail: Vec::new(),
         hint: Some(engine_hint(error)),
+        explanation: None,
     }
 }
 
@@ -307,6 +318,7 @@ pub(super) fn engine_too_old(has: (u16, u16), needs: (u16, u16)) -> Failure {
             "update the engine, or build the images beforehand and name them with `image`"
                 .to_owned(),
         ),
+        explanation: None,
     }
 }
 
@@ -329,6 +341,7 @@ pub(super) fn engine_lacks(has: (u16, u16), missing: &[Missing]) -> Failure {
         message: all.join("; "),
         log_tail: Vec::new(),
         hint: Some("update the engine, or take this out of the file".to_owned()),
+        explanation: None,
     }
 }
 
@@ -346,6 +359,7 @@ pub(super) fn builder_lacks(title: &str, keys: &[&str]) -> Failure {
         hint: Some(
             "take it out, or build the image beforehand and name it with `image`".to_owned(),
         ),
+        explanation: None,
     }
 }
 
@@ -407,6 +421,7 @@ pub(super) fn step_failure(
         message: format!("cannot {}: {first}", plan.describe(action)),
         log_tail,
         hint,
+        explanation: None,
     }
 }
 

@@ -209,6 +209,9 @@ fn matches(pattern: &str, request: &str) -> bool {
             .all(|(wanted, part)| wanted == "*" || wanted == part)
 }
 
+/// How long a client may take to notice that it was answered.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Serves the one request of a connection, and closes it: there are more handles to it than this one.
 fn serve(mut client: UnixStream, behind: &PathBuf, traffic: &Arc<(Mutex<Traffic>, Condvar)>) {
     if let Some((head, rest)) = read_head(&mut client) {
@@ -235,6 +238,10 @@ fn pass(
                 )
                 .as_bytes(),
             );
+            // An upload goes on meanwhile. Were the connection closed on it, the answer would be lost.
+            let _ = client.shutdown(Shutdown::Write);
+            let _ = client.set_read_timeout(Some(LAST_WORDS));
+            let _ = std::io::copy(client, &mut std::io::sink());
             return;
         }
         Some(Fault::Close) => return,

@@ -13,27 +13,51 @@ pub(crate) fn repository() -> &'static Path {
 
 /// The scenario with a database, an API and three suites.
 pub(crate) fn pipeline() -> PathBuf {
-    repository().join("scenarios/ci-pipeline")
+    scenario("ci-pipeline")
 }
 
-/// The PostgreSQL image that the scenario uses: `POSTGRES_IMAGE` of the environment, of its `.env`,
-/// or the official one.
+/// A scenario that the repository ships, by the name of its directory.
+pub(crate) fn scenario(name: &str) -> PathBuf {
+    repository().join("scenarios").join(name)
+}
+
+/// The PostgreSQL image that the scenarios use.
 pub(crate) fn postgres() -> String {
+    chosen("POSTGRES_IMAGE", "ci-pipeline", "postgres:15")
+}
+
+/// The MariaDB image that the scenarios use.
+pub(crate) fn mariadb() -> String {
+    chosen("MARIADB_IMAGE", "flask-mysql", "mariadb:10.11")
+}
+
+/// The nginx image that the scenarios use.
+pub(crate) fn nginx() -> String {
+    chosen("NGINX_IMAGE", "three-tier", "nginx:1.22")
+}
+
+/// What a variable of the environment says, or the `.env` of a scenario, or else the official image.
+fn chosen(variable: &str, of: &str, official: &str) -> String {
     let from_file = || {
-        let text = std::fs::read_to_string(pipeline().join(".env")).ok()?;
+        let text = std::fs::read_to_string(scenario(of).join(".env")).ok()?;
         text.lines()
-            .find_map(|line| line.trim().strip_prefix("POSTGRES_IMAGE="))
+            .find_map(|line| line.trim().strip_prefix(variable)?.strip_prefix('='))
             .map(str::to_owned)
     };
-    std::env::var("POSTGRES_IMAGE")
+    std::env::var(variable)
         .ok()
         .filter(|name| !name.is_empty())
         .or_else(from_file)
-        .unwrap_or_else(|| "postgres:15".to_owned())
+        .unwrap_or_else(|| official.to_owned())
 }
 
 /// A `build:` for a service that needs Python. It is the application of the scenario, so all its
 /// layers come from the engine's cache once the scenario has been built.
 pub(crate) fn python() -> String {
     format!("build: {{ context: {} }}", pipeline().join("app").display())
+}
+
+/// A server that probes ask, made by `ci/servers`.
+pub(crate) fn server(kind: &str) -> String {
+    format!("envrun-tests/{kind}")
 }

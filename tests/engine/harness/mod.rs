@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod faulty_engine;
 pub(crate) mod image;
 pub(crate) mod junit;
+pub(crate) mod outside;
 pub(crate) mod private_engine;
 pub(crate) mod project;
 pub(crate) mod registry;

@@ -48,6 +48,22 @@ impl Project {
         project
     }
 
+    /// The scenarios of the repository, copied into the project: a test may break what it likes.
+    /// Answers with the directory of one of them.
+    pub(crate) fn copy_of_scenario(&self, name: &str) -> PathBuf {
+        let copies = self.path("scenarios");
+        copy(&image::scenario(""), &copies);
+        copies.join(name)
+    }
+
+    /// Runs a scenario of the repository to its end, as it is there.
+    pub(crate) fn run_scenario(&self, name: &str, arguments: &[&str]) -> Finished<'_> {
+        let directory = image::scenario(name);
+        let mut command = self.command(&[directory.to_str().unwrap()]);
+        command.args(arguments);
+        Run::start(self, command, "out").finish()
+    }
+
     /// A path in the project.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -96,6 +112,27 @@ impl Project {
         command
     }
 
+    /// Starts a run in a network namespace of its own, as in a job container: the engine's socket is
+    /// there, its bridges are not.
+    pub(crate) fn start_elsewhere(&self) -> Run<'_> {
+        let here = self.command(&[]);
+        let mut command = Command::new("unshare");
+        command
+            .arg("--net")
+            .arg(here.get_program())
+            .args(here.get_args());
+        for (name, value) in here.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(directory) = here.get_current_dir() {
+            command.current_dir(directory);
+        }
+        Run::start(self, command, "out")
+    }
+
     /// Starts a run.
     pub(crate) fn start(&self) -> Run<'_> {
         Run::start(self, self.command(&[]), "out")
@@ -109,6 +146,19 @@ impl Project {
     /// Runs to the end, with further arguments.
     pub(crate) fn run_with(&self, arguments: &[&str]) -> Finished<'_> {
         Run::start(self, self.command(arguments), "out").finish()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod environment;
 mod escapes;
 mod limits;
 mod paths;
+mod probes;
 mod refusals;
 
 use super::super::format::schema::{resolve, root};

@@ -3,6 +3,7 @@
 //!
 //! It only names keys and reasons; values are judged in [`super::values`] and [`super::builds`].
 
+mod ready;
 mod resources;
 mod service;
 
@@ -68,7 +69,9 @@ const PROJECT: &[Group] = &[
     },
     Group {
         path: "x-envrun",
-        fine: &["bind", "reachability", "timeout"],
+        // `internet` is an address that containers of the project try: nothing is sent that they could
+        // not send themselves.
+        fine: &["bind", "internet", "reachability", "timeout"],
         others: &[],
     },
     Group {
@@ -184,6 +187,7 @@ pub(in crate::config) fn groups() -> impl Iterator<Item = &'static Group> {
     PROJECT
         .iter()
         .chain(service::GROUPS)
+        .chain(ready::GROUPS)
         .chain(resources::GROUPS)
 }
 

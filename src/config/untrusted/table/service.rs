@@ -157,29 +157,10 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     },
     Group {
-        path: "services.*.x-envrun.ready",
-        fine: &["deadline", "healthcheck"],
-        others: &[("http", Open), ("postgres", Open), ("tcp", Open)],
-    },
-    Group {
-        path: "services.*.x-envrun.ready.http",
-        fine: &["path", "port", "status"],
-        others: &[],
-    },
-    Group {
-        path: "services.*.x-envrun.ready.postgres",
-        fine: &["port"],
-        others: &[],
-    },
-    Group {
-        path: "services.*.x-envrun.ready.tcp",
-        fine: &["port"],
-        others: &[],
-    },
-    Group {
         path: "services.*.x-envrun.suite",
         fine: &[
             "artifacts",
+            "faults",
             "isolation",
             "junit",
             "retries",

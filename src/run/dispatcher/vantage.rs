@@ -1,0 +1,70 @@
+//! From where probes are made: from this host where it reaches the networks of the run, else by the
+//! in-network agent, which is sent as soon as the networks are there, long before the first probe.
+
+use std::collections::BTreeSet;
+
+use super::{Dispatcher, Progress};
+use crate::config::model::Role;
+use crate::event::Event;
+use crate::name::NetworkKey;
+use crate::plan::{Action, PlannedNetwork, agent};
+use crate::run::effect::Effect;
+
+impl Dispatcher {
+    /// Asks what can be reached from here, once all networks of the run are there.
+    pub(super) fn look_around(&mut self) {
+        let mut steps = self.plan.steps.iter().zip(&self.progress);
+        let is_missing = |progress: &Progress| *progress != Progress::Done;
+        if steps.any(|(step, progress)| {
+            matches!(step.action, Action::CreateNetwork(_)) && is_missing(progress)
+        }) {
+            return;
+        }
+        let gateways: Vec<_> = self
+            .probed_networks()
+            .into_iter()
+            .filter_map(|key| Some((key.clone(), self.gateway(&key)?)))
+            .collect();
+        if !gateways.is_empty() {
+            self.effect(Effect::TryGateways(gateways));
+        }
+    }
+
+    /// The networks of the run on which something is probed.
+    fn probed_networks(&self) -> BTreeSet<NetworkKey> {
+        let services = self.plan.services.values();
+        let probed = services.filter(|planned| planned.service.role != Role::Suite);
+        let keys = probed.flat_map(|planned| planned.networks.iter().take(1));
+        let owned = |key: &&NetworkKey| {
+            let planned = self.plan.networks.get(*key);
+            matches!(planned, Some(PlannedNetwork::Owned { .. }))
+        };
+        keys.filter(owned).cloned().collect()
+    }
+
+    /// Sends the agent onto the networks that cannot be dialled from here.
+    pub(super) fn gateways_tried(&mut self, beyond: Vec<NetworkKey>) {
+        let mut networks = Vec::new();
+        for key in beyond {
+            let endpoint = agent::endpoint(&self.plan, &key, self.addresses.chosen(&key));
+            if let (Some(endpoint), Some(id)) = (endpoint, self.networks.get(&key).cloned()) {
+                networks.push((id, endpoint));
+                self.stationed.insert(key);
+            }
+        }
+        if !networks.is_empty() {
+            self.effect(Effect::StationAgent(networks));
+        }
+    }
+
+    /// There is no agent, and probes do what they can. Once is enough: it concerns them all.
+    pub(super) fn no_agent(&mut self, reason: &str) {
+        if std::mem::replace(&mut self.lacks_agent, true) {
+            return;
+        }
+        let message = format!(
+            "probes that cannot be made from here are made by commands in the containers, which see that a port is listened on and no more: {reason}"
+        );
+        self.report(Event::Warning { message });
+    }
+}
