@@ -7,6 +7,7 @@ mod injected;
 mod lifecycle;
 mod ready;
 mod resources;
+mod suite;
 
 pub use self::injected::{CONFIG, CONFIG_USE, SECRET, SECRET_USE};
 pub use self::lifecycle::{HOOK, PRE_START, RESTART_POLICY};
@@ -18,6 +19,7 @@ pub use self::resources::{
     BLKIO, BLKIO_RATE, BLKIO_WEIGHT, DEPLOY, DEVICE, DEVICE_REQUEST, LIMITS, LOGGING, RESERVATIONS,
     RESOURCES, ULIMIT,
 };
+pub use self::suite::SUITE;
 
 /// What is done about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -469,21 +471,6 @@ pub const SERVICE_EXTENSION: Section = Section {
         honoured("ready"),
         honoured("stop_grace"),
         honoured("suite"),
-    ],
-};
-
-/// `x-envrun.suite`.
-pub const SUITE: Section = Section {
-    path: "services.*.x-envrun.suite",
-    owner: "`suite`",
-    keys: &[
-        honoured("faults"),
-        honoured("junit"),
-        honoured("timeout"),
-        warned("artifacts"),
-        warned("isolation"),
-        warned_unless("retries", &["0"]),
-        warned_unless("shards", &["1"]),
     ],
 };
 

@@ -8,6 +8,7 @@ mod build;
 mod injected;
 pub mod reachability;
 mod ready;
+mod suite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -22,8 +23,8 @@ pub use self::ready::{
     Ready, ReadyHttp, ReadyKind, ReadyPace, ReadyProbe, ReadyStream, ReadyTls, ReadyTree,
     ServerProtocol,
 };
+pub use self::suite::{Suite, SuiteFaults};
 
-use crate::fault::kind::Kind;
 use crate::image::{Platform, PullPolicy};
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
 pub use crate::options::{ContainerOptions, EndpointOptions, Ipam, Limits, MountOptions, Protocol};
@@ -401,38 +402,6 @@ pub struct PublishedPort {
     pub host_ip: Option<String>,
     /// Its protocol.
     pub protocol: Protocol,
-}
-
-/// `x-envrun.suite`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Suite {
-    /// Globs of JUnit files in the container, relative to its working directory; empty when the
-    /// exit code alone decides.
-    pub junit: Vec<String>,
-    /// Limit from start to exit; `None` means no limit of its own.
-    pub timeout: Option<Duration>,
-    /// The faults that it may ask for; `None`: it asks for none.
-    pub faults: Option<SuiteFaults>,
-}
-
-/// `x-envrun.suite.faults`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SuiteFaults {
-    /// Whatever can be done; what cannot is refused when it is asked for.
-    Any,
-    /// These, and what cannot be done of them is an error before anything starts.
-    Only(BTreeSet<Kind>),
-}
-
-impl SuiteFaults {
-    /// Whether one of this kind may be asked for.
-    #[must_use]
-    pub fn allow(&self, kind: Kind) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Only(kinds) => kinds.contains(&kind),
-        }
-    }
 }
 
 /// A network of the project.

@@ -22,6 +22,7 @@ mod resources;
 mod scalar;
 mod service;
 mod sharing;
+mod suite;
 
 use std::collections::BTreeSet;
 

@@ -6,6 +6,7 @@
 mod ready;
 mod resources;
 mod service;
+mod suite;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -188,6 +189,7 @@ pub(in crate::config) fn groups() -> impl Iterator<Item = &'static Group> {
         .iter()
         .chain(service::GROUPS)
         .chain(ready::GROUPS)
+        .chain(suite::GROUPS)
         .chain(resources::GROUPS)
 }
 

@@ -157,19 +157,6 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     },
     Group {
-        path: "services.*.x-envrun.suite",
-        fine: &[
-            "artifacts",
-            "faults",
-            "isolation",
-            "junit",
-            "retries",
-            "shards",
-            "timeout",
-        ],
-        others: &[],
-    },
-    Group {
         path: "services.*.build",
         fine: &[
             "dockerfile_inline",

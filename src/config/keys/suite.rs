@@ -1,0 +1,18 @@
+//! The keys of `x-envrun.suite`.
+
+use super::{Section, honoured, warned, warned_unless};
+
+/// `x-envrun.suite`.
+pub const SUITE: Section = Section {
+    path: "services.*.x-envrun.suite",
+    owner: "`suite`",
+    keys: &[
+        honoured("faults"),
+        honoured("junit"),
+        honoured("timeout"),
+        warned("artifacts"),
+        warned("isolation"),
+        warned_unless("retries", &["0"]),
+        warned_unless("shards", &["1"]),
+    ],
+};

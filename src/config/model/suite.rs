@@ -1,0 +1,38 @@
+//! `x-envrun.suite`: what makes a service a suite.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::fault::kind::Kind;
+
+/// `x-envrun.suite`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suite {
+    /// Globs of JUnit files in the container, relative to its working directory; empty when the
+    /// exit code alone decides.
+    pub junit: Vec<String>,
+    /// Limit from start to exit; `None` means no limit of its own.
+    pub timeout: Option<Duration>,
+    /// The faults that it may ask for; `None`: it asks for none.
+    pub faults: Option<SuiteFaults>,
+}
+
+/// `x-envrun.suite.faults`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SuiteFaults {
+    /// Whatever can be done; what cannot is refused when it is asked for.
+    Any,
+    /// These, and what cannot be done of them is an error before anything starts.
+    Only(BTreeSet<Kind>),
+}
+
+impl SuiteFaults {
+    /// Whether one of this kind may be asked for.
+    #[must_use]
+    pub fn allow(&self, kind: Kind) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(kinds) => kinds.contains(&kind),
+        }
+    }
+}

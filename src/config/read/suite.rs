@@ -1,0 +1,102 @@
+//! `x-envrun.suite`: what makes a service a suite.
+
+use std::collections::BTreeSet;
+
+use globset::GlobBuilder;
+
+use super::super::keys;
+use super::super::model::{Suite, SuiteFaults};
+use super::super::source::Place;
+use super::super::suggest::did_you_mean;
+use super::super::yaml::{Node, Value, shorten};
+use super::context::Context;
+use super::extension::read_timeout;
+use crate::fault::kind::Kind;
+
+/// `true` and `{}` are a suite without reports; `false` and null are none.
+pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite> {
+    let map = match &node.value {
+        Value::Mapping(map) => map,
+        Value::Null => {
+            let help = "write `suite: true` for a suite without reports";
+            context.error_help(&node.place, "`suite` is empty", help);
+            return None;
+        }
+        Value::Scalar(_) => {
+            return context
+                .boolean(node, "suite")
+                .unwrap_or(false)
+                .then(Suite::default);
+        }
+        Value::Sequence(_) => {
+            context.expected(node, "suite", "a mapping or `true`");
+            return None;
+        }
+    };
+    context.check_keys(map, &keys::SUITE);
+    let mut suite = Suite::default();
+    if let Some(node) = map.get("junit") {
+        for (glob, node) in context.text_or_list(node, "junit") {
+            if check_glob(context, &glob, &node.place) {
+                suite.junit.push(glob);
+            }
+        }
+    }
+    suite.timeout = map
+        .get("timeout")
+        .and_then(|node| read_timeout(context, node));
+    suite.faults = map
+        .get("faults")
+        .and_then(|node| read_faults(context, node));
+    Some(suite)
+}
+
+/// `true`, or the kinds that the suite asks for; `false`, null and an empty list are none.
+fn read_faults(context: &mut Context<'_>, node: &Node) -> Option<SuiteFaults> {
+    match &node.value {
+        Value::Null => return None,
+        Value::Scalar(scalar) if Kind::from_name(&scalar.text).is_none() => {
+            let wanted = context.boolean(node, "faults").unwrap_or(false);
+            return wanted.then_some(SuiteFaults::Any);
+        }
+        _ => {}
+    }
+    let mut kinds = BTreeSet::new();
+    for (name, node) in context.text_or_list(node, "faults") {
+        let Some(kind) = Kind::from_name(&name) else {
+            let message = format!("unknown kind of fault `{}`", shorten(&name));
+            let names = Kind::ALL.map(Kind::name);
+            let help = did_you_mean(&name, names);
+            let help = help.unwrap_or_else(|| format!("there are {}", Kind::names()));
+            context.error_help(&node.place, message, &help);
+            continue;
+        };
+        kinds.insert(kind);
+    }
+    (!kinds.is_empty()).then_some(SuiteFaults::Only(kinds))
+}
+
+/// Globs are matched against paths below the working directory, so others can never match.
+fn check_glob(context: &mut Context<'_>, glob: &str, place: &Place) -> bool {
+    let help = "globs are relative to the working directory of the container";
+    if glob.starts_with('/') {
+        let message = format!("the glob `{}` is absolute", shorten(glob));
+        context.error_help(place, message, help);
+        return false;
+    }
+    if glob.split('/').any(|part| part == "..") {
+        let message = format!("the glob `{}` leaves the working directory", shorten(glob));
+        context.error_help(place, message, help);
+        return false;
+    }
+    if let Err(error) = GlobBuilder::new(glob).literal_separator(true).build() {
+        let message = format!(
+            "the glob `{}` is not valid: {}",
+            shorten(glob),
+            error.kind()
+        );
+        context.error(place, message);
+        return false;
+    }
+    true
+}

@@ -1,0 +1,17 @@
+//! The keys of `x-envrun.suite`.
+
+use super::Group;
+
+pub(super) const GROUPS: &[Group] = &[Group {
+    path: "services.*.x-envrun.suite",
+    fine: &[
+        "artifacts",
+        "faults",
+        "isolation",
+        "junit",
+        "retries",
+        "shards",
+        "timeout",
+    ],
+    others: &[],
+}];
