@@ -1,5 +1,5 @@
 //! Failures and their causes, as text: what a program has said, the model and what was seen go in. The
-//! same causes are produced for real in `tests/engine/diagnosis.rs`.
+//! same causes are produced for real in `tests/engine/diagnosis`.
 
 #![expect(
     clippy::expect_used,
