@@ -9,8 +9,11 @@
 //! names, and then every use by name is ambiguous.
 
 mod build;
+mod capabilities;
+mod container;
 pub mod docker;
 mod exec;
+mod failure;
 mod image;
 mod interaction;
 mod listing;
@@ -20,22 +23,24 @@ mod network;
 mod output;
 mod pull;
 mod resource;
+mod specification;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use serde::{Deserialize, Serialize};
 
 pub use self::build::{
     BuildContext, BuildOptions, BuildOutput, BuildSecret, BuildSpec, ContextImage,
     DockerfileSource, SecretValue,
 };
+pub use self::capabilities::{Builder, Capabilities, Distance};
+pub use self::container::{
+    ContainerFacts, ContainerSpec, Exit, HealthcheckSpec, Networking, PublishedSpec,
+};
 pub use self::exec::{ExecOutcome, ExecSpec};
+pub use self::failure::{EngineError, FailureKind};
 pub use self::image::{ImageFacts, ImageHealthcheck, ImportSpec};
 pub use self::interaction::{Interaction, LogsSpec, Session, TerminalSize};
 use self::listing::LISTING;
@@ -48,10 +53,10 @@ pub use self::network::{
 pub use self::output::{OutputChunk, OutputStream, Seen};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
+pub use self::specification::{EndpointSpec, NetworkAddress, NetworkSpec, Subnet, VolumeSpec};
 use crate::clock;
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
-use crate::options::{ContainerOptions, EndpointOptions, Ipam, Protocol};
 
 /// Label that every resource of a run carries; its value is the run's UUID.
 pub const RUN_LABEL: &str = "dev.envrun.run";
@@ -250,325 +255,4 @@ pub trait Engine: Send + Sync + 'static {
     async fn networks(&self) -> Result<Vec<NetworkFacts>, EngineError>;
     /// The names that containers of runs have on a network.
     async fn names_on(&self, network: &NetworkId) -> Result<Vec<NamesOnNetwork>, EngineError>;
-}
-
-/// Who the engine is, and what it can do. Unsupported features become plan errors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Product name as the engine gives it, for messages.
-    pub product: String,
-    /// Version of the product.
-    pub version: String,
-    /// API version, as `(major, minor)`.
-    pub api: (u16, u16),
-    /// Architecture of its host as Go calls it: `amd64`, `arm64`. Empty when it does not say.
-    pub architecture: String,
-    /// What builds images there.
-    pub builder: Builder,
-}
-
-/// What builds images. Not everything that a build can ask for is known to both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Builder {
-    /// BuildKit.
-    BuildKit,
-    /// What was there before, and what other products have in its place.
-    Classic,
-}
-
-/// How far away an engine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Distance {
-    /// Behind a socket in the file system: on this host.
-    Socket,
-    /// Behind a loopback address: on this host, unless the address is a tunnel or that of a container
-    /// with several parts.
-    Loopback,
-    /// On another host.
-    Remote,
-}
-
-/// A network to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkSpec {
-    /// Unique name.
-    pub name: String,
-    /// Labels, the run's among them.
-    pub labels: BTreeMap<String, String>,
-    /// Driver, `None` for the engine's default.
-    pub driver: Option<String>,
-    /// Driver options.
-    pub driver_opts: BTreeMap<String, String>,
-    /// Whether containers of Swarm may be attached by hand.
-    pub attachable: bool,
-    /// No way out.
-    pub internal: bool,
-    /// Whether there are addresses of IPv4; `None` leaves it to the engine.
-    pub enable_ipv4: Option<bool>,
-    /// Whether there are addresses of IPv6; `None` leaves it to the engine.
-    pub enable_ipv6: Option<bool>,
-    /// Who gives out addresses, and which: what the file fixes.
-    pub ipam: Ipam,
-    /// The subnet that the run has chosen; `None` leaves the choice to the engine, unless the file
-    /// fixes one.
-    pub subnet: Option<Subnet>,
-}
-
-/// An IPv4 subnet in CIDR form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Subnet {
-    /// First address; its host bits are zero.
-    pub base: Ipv4Addr,
-    /// Prefix length, 0 to 32.
-    pub prefix: u8,
-}
-
-impl Subnet {
-    /// Whether all addresses of the other one are in this one.
-    #[must_use]
-    pub fn holds(&self, other: &Self) -> bool {
-        self.prefix <= other.prefix && self.overlaps(other)
-    }
-
-    /// Whether the two share an address.
-    #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
-        let shorter = self.prefix.min(other.prefix);
-        let mask = u32::MAX.checked_shl(32 - u32::from(shorter)).unwrap_or(0);
-        u32::from(self.base) & mask == u32::from(other.base) & mask
-    }
-
-    /// The first usable address, which is the network's gateway on a bridge.
-    #[must_use]
-    pub fn gateway(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.base) | 1)
-    }
-}
-
-impl fmt::Display for Subnet {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.base, self.prefix)
-    }
-}
-
-/// A volume to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VolumeSpec {
-    /// Unique name.
-    pub name: String,
-    /// Labels, the run's among them.
-    pub labels: BTreeMap<String, String>,
-    /// Driver, `None` for the engine's default.
-    pub driver: Option<String>,
-    /// Driver options.
-    pub driver_opts: BTreeMap<String, String>,
-}
-
-/// A container to create.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ContainerSpec {
-    /// Unique name.
-    pub name: String,
-    /// Labels, the run's among them.
-    pub labels: BTreeMap<String, String>,
-    /// Image by content id: tags race.
-    pub image: ImageId,
-    /// Command, `None` keeps the image's.
-    pub command: Option<Vec<String>>,
-    /// Entry point, `None` keeps the image's.
-    pub entrypoint: Option<Vec<String>>,
-    /// Environment variables over the image's.
-    pub environment: BTreeMap<String, String>,
-    /// Variables of the image that are taken away.
-    pub unset_environment: BTreeSet<String>,
-    /// Platform that the image must have, `None` takes it as it is.
-    pub platform: Option<String>,
-    /// Working directory, `None` keeps the image's.
-    pub working_dir: Option<String>,
-    /// User, `None` keeps the image's.
-    pub user: Option<String>,
-    /// Host name.
-    pub hostname: Option<String>,
-    /// Its first network; further ones are connected afterwards.
-    pub networking: Networking,
-    /// Hardware address of the whole container, for engines that know none of an endpoint.
-    pub mac_address: Option<String>,
-    /// Whose IPC namespace it uses, in the engine's words.
-    pub ipc: Option<String>,
-    /// Whose process namespace it uses, in the engine's words.
-    pub pid: Option<String>,
-    /// Whose volumes it mounts too, in the engine's words: `CONTAINER[:ro]`.
-    pub volumes_from: Vec<String>,
-    /// Containers that it finds under further names, as `CONTAINER:NAME`.
-    pub links: Vec<String>,
-    /// Mounts.
-    pub mounts: Vec<MountSpec>,
-    /// Ports published on a host port that the engine chooses.
-    pub published: Vec<PublishedSpec>,
-    /// Ports that the container says to listen on, the published ones left out.
-    pub exposed: Vec<(u16, Protocol)>,
-    /// Healthcheck handed to the engine as well, `None` keeps the image's.
-    pub healthcheck: Option<HealthcheckSpec>,
-    /// Whether somebody speaks to it by its input, which ends with the connection of whoever does.
-    pub converses: bool,
-    /// Options without interpretation.
-    pub options: ContainerOptions,
-}
-
-/// What a container is created on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Networking {
-    /// A network.
-    Network(NetworkId, EndpointSpec),
-    /// A mode of the engine: `none`, `host`, `bridge`, `container:ID`, or a network of its by name.
-    Mode(String),
-}
-
-/// A port that is published on a host port of the engine's choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedSpec {
-    /// Port in the container.
-    pub port: u16,
-    /// Its protocol.
-    pub protocol: Protocol,
-    /// Address on the host, `None` for all.
-    pub host_ip: Option<String>,
-}
-
-/// Healthcheck as the engine takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthcheckSpec {
-    /// `["NONE"]`, `["CMD", …]`, `["CMD-SHELL", "…"]`, or empty to inherit.
-    pub test: Vec<String>,
-    /// Time between two checks, zero inherits.
-    pub interval: Duration,
-    /// Limit of one check, zero inherits.
-    pub timeout: Duration,
-    /// Failures in a row, zero inherits.
-    pub retries: u32,
-    /// Time in which failures do not count, zero inherits.
-    pub start_period: Duration,
-    /// Time between two checks during it, zero inherits.
-    pub start_interval: Duration,
-}
-
-/// How a container hangs on a network.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndpointSpec {
-    /// Names that resolve to the container on this network.
-    pub aliases: Vec<String>,
-    /// Further names under which the container finds others here, as `CONTAINER:NAME`.
-    pub links: Vec<String>,
-    /// What else is said of it.
-    pub options: EndpointOptions,
-}
-
-/// State and addresses of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerFacts {
-    /// Whether it runs.
-    pub running: bool,
-    /// Exit code and more, once it has ended.
-    pub exit: Option<Exit>,
-    /// Its address on each network, by network id. Empty before the start.
-    pub addresses: BTreeMap<NetworkId, NetworkAddress>,
-    /// Host ports that the engine chose: container port and protocol (`5432/tcp`) to
-    /// `address:port`.
-    pub host_ports: BTreeMap<String, Vec<String>>,
-    /// Working directory in force.
-    pub working_dir: String,
-}
-
-/// Address of a container on one network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NetworkAddress {
-    /// The container's address.
-    pub address: IpAddr,
-    /// The network's gateway, when it has one. On `internal` networks the engine names none to the
-    /// container, and the first address of the subnet is the host's.
-    pub gateway: Option<IpAddr>,
-}
-
-/// How a container ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exit {
-    /// Exit code; 128 + signal when it was killed. `None` when the engine could not say.
-    pub code: Option<i64>,
-    /// Whether the kernel's memory limit killed it.
-    pub oom_killed: bool,
-    /// The engine's own words when it could not run it.
-    pub error: Option<String>,
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.code {
-            None => formatter.write_str("ended with an unknown exit code")?,
-            Some(code) => {
-                write!(formatter, "exited with code {code}")?;
-                if let Some(signal) = signal_name(code) {
-                    write!(formatter, " ({signal})")?;
-                }
-            }
-        }
-        if self.oom_killed {
-            formatter.write_str(", killed by the kernel for want of memory (OOM)")?;
-        }
-        match self.error.as_deref() {
-            Some(error) if !error.is_empty() => write!(formatter, ": {error}"),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Name of the signal behind an exit code above 128.
-fn signal_name(code: i64) -> Option<&'static str> {
-    Some(match code - 128 {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return None,
-    })
-}
-
-/// What kind of failure an engine call met; decides what is tried next and which exit code it may
-/// become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
-    /// No connection, or it broke: whether the call took effect is unknown.
-    Unreachable,
-    /// The subnet is taken: try the next.
-    SubnetTaken,
-    /// Another network has something on the engine's host that only one can have: a bridge, an
-    /// interface.
-    HostTaken,
-    /// The named thing does not exist.
-    NotFound,
-    /// Something else is going on with the resource (in use, removal in progress): try again.
-    Busy,
-    /// The engine understood and declined.
-    Refused,
-    /// The engine failed inside, or answered something that cannot be understood.
-    Internal,
-}
-
-/// A failed engine call: what was tried and on what, in which way it failed, and the engine's own
-/// words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {attempt}: {message}")]
-pub struct EngineError {
-    /// What was tried, as an infinitive with its resource: ``create network `envrun-…` ``.
-    pub attempt: String,
-    /// The way it failed.
-    pub kind: FailureKind,
-    /// The engine's own words, or the transport's.
-    pub message: String,
 }
