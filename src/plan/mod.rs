@@ -13,37 +13,42 @@ mod images;
 pub mod injection;
 mod limits;
 mod names;
+mod problem;
 pub mod reachability;
 pub mod readiness;
 mod recognition;
 mod replicas;
+mod resources;
 mod selection;
+mod step;
 mod steps;
 pub mod subnet;
 pub mod support;
 mod text;
 pub mod within;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use self::host::{Host, Placement, Unseen};
 pub use self::image::{PlannedImage, Pull};
-use self::injection::{CopyIndex, Injection, PlannedCopy};
+use self::injection::{Injection, PlannedCopy};
 use self::names::{image_name, resource_name};
+pub use self::problem::PlanError;
+pub use self::resources::{PlannedNetwork, PlannedVolume};
 pub use self::selection::Selection;
 use self::selection::{optional, select};
-use crate::config::model::{FoundPath, Mount, MountSource, Network, Project, Role, Service};
+pub use self::step::{Action, Need, Step, StepId};
+use crate::config::model::{FoundPath, Mount, Project, Service};
 use crate::engine::{
-    DIRECTORY_LABEL, LEASE_LABEL, NetworkSpec, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL,
-    SERVICE_LABEL, VolumeSpec,
+    DIRECTORY_LABEL, LEASE_LABEL, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL, SERVICE_LABEL,
+    VolumeSpec,
 };
 use crate::image::Mirrors;
-use crate::image::reference::ReferenceError;
 use crate::lease::{Identity, Lease};
 use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
-use crate::options::{AddressPool, Cidr, Ipam, Limits};
+use crate::options::Limits;
 
 /// Everything that a run is going to do.
 #[derive(Debug, Clone)]
@@ -79,96 +84,9 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// Index into [`Plan::steps`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StepId(pub usize);
-
 /// Index into [`Plan::images`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageIndex(pub usize);
-
-/// One step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// What is done.
-    pub action: Action,
-    /// Why it is done, for people.
-    pub cause: String,
-    /// What must be done before.
-    pub needs: Vec<Need>,
-    /// Expected length of the longest chain from here to the end, in milliseconds. Only the order
-    /// matters: of two steps that could start now, the one with the longer chain goes first.
-    pub chain: u64,
-}
-
-/// That another step is done before this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Need {
-    /// The other step.
-    pub step: StepId,
-    /// Whether the other step must have succeeded. Only suites, and what is depended on with
-    /// `required: false`, can fail without ending the run.
-    pub success: bool,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
-    /// Finds, pulls or builds an image.
-    ObtainImage(ImageIndex),
-    /// Creates (or, when external, finds) a network.
-    CreateNetwork(NetworkKey),
-    /// Creates a volume.
-    CreateVolume(VolumeKey),
-    /// Creates the container through which a volume is filled, and the volume with it.
-    CreateFiller(CopyIndex),
-    /// Fills the volume.
-    Fill(CopyIndex),
-    /// Creates the container of a service on its first network.
-    CreateContainer(ServiceName),
-    /// Connects the container to a further network.
-    ConnectNetwork(ServiceName, NetworkKey),
-    /// Puts files into the container before it starts.
-    Inject(ServiceName),
-    /// Attaches to the output of the container and starts it.
-    StartContainer(ServiceName),
-    /// Runs the `post_start` hooks in the container.
-    RunHooks(ServiceName),
-    /// Waits until a service is ready.
-    AwaitReady(ServiceName),
-    /// Waits until a job has exited with 0.
-    AwaitCompleted(ServiceName),
-    /// Waits until a suite has exited, collects its reports and judges it.
-    AwaitSuite(ServiceName),
-    /// Sends the agent from which a service is tried by the reachability matrix.
-    SendObserver(ServiceName),
-    /// Tries the reachability matrix and judges it.
-    TryReachability,
-}
-
-/// A network of the run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlannedNetwork {
-    /// Created for this run; the subnet is chosen at the time.
-    Owned {
-        /// What to create, without the subnet.
-        spec: NetworkSpec,
-        /// Prefix length that has room for the planned endpoints; `None` when the file fixes the
-        /// addresses, or leaves them to another driver.
-        prefix: Option<u8>,
-    },
-    /// The engine's network of this name, used and never removed.
-    External(String),
-}
-
-/// A volume of the run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlannedVolume {
-    /// Created for this run.
-    Owned(VolumeSpec),
-    /// The engine's volume of this name, used and never removed.
-    External(String),
-}
 
 /// A service of the run, or one replica of it.
 #[derive(Debug, Clone)]
@@ -200,68 +118,6 @@ pub struct PlannedService {
     pub binds: BTreeMap<usize, Placement>,
     /// The images that are mounted into it, by reference.
     pub mounted_images: BTreeMap<String, ImageIndex>,
-}
-
-/// Why there is no plan. All of these are configuration errors.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// The project holds no suite.
-    #[error(
-        "project `{project}` has no suite\nhint: give a service `x-envrun: {{ suite: {{}} }}` to make its exit code a verdict"
-    )]
-    NoSuite {
-        /// Name of the project.
-        project: String,
-    },
-    /// `--only` or `--skip` names no suite.
-    #[error("`{option} {name}` matches no suite\nhint: the suites are {suites}")]
-    UnknownSuite {
-        /// `--only` or `--skip`.
-        option: &'static str,
-        /// What was given.
-        name: String,
-        /// The suites that exist.
-        suites: String,
-    },
-    /// `image:` of a service is no reference.
-    #[error("`{image}` of service `{service}` is no reference of an image: {reason}")]
-    InvalidImage {
-        /// The service.
-        service: ServiceName,
-        /// What was given.
-        image: String,
-        /// What is wrong with it.
-        reason: ReferenceError,
-    },
-    /// A service shares with one that has no container.
-    #[error(
-        "service `{service}` shares with `{with}`, which has 0 replicas\nhint: give `{with}` a replica, or leave out both"
-    )]
-    SharesWithNobody {
-        /// The service.
-        service: ServiceName,
-        /// The other one.
-        with: ServiceName,
-    },
-    /// There is nothing but suites.
-    #[error(
-        "project `{project}` has nothing but suites, so there is no environment to hold\nhint: `envrun run` runs the suites"
-    )]
-    NoEnvironment {
-        /// Name of the project.
-        project: String,
-    },
-    /// A suite that asks for faults is on no network on which it could be heard.
-    #[error(
-        "suite `{suite}` asks for faults and is on no network of the file\nhint: put it on the network of a service, or leave out `suite.faults`"
-    )]
-    FaultsWithoutNetwork {
-        /// The suite.
-        suite: ServiceName,
-    },
-    /// `--skip` leaves nothing.
-    #[error("`--only` and `--skip` together leave no suite to run")]
-    NothingSelected,
 }
 
 /// Labels that every resource of a run carries.
@@ -331,9 +187,9 @@ impl Plan {
         }
         let images = images.planned;
         let users = selection.users(project, &services);
-        let users = with_stand_ins(users, project, selection);
-        let networks = plan_networks(project, &users, run, &labels);
-        let volumes = plan_volumes(project, &users, run, &labels);
+        let users = resources::with_stand_ins(users, project, selection);
+        let networks = resources::networks(project, &users, run, &labels);
+        let volumes = resources::volumes(project, &users, run, &labels);
         let mut copies = Vec::new();
         let mut unseen = Unseen::default();
         let optional = optional(&services);
@@ -362,7 +218,7 @@ impl Plan {
                     binds,
                     injection: injection::plan_files(&mut copies, &service, run, image),
                     container_name: resource_name(run, name.as_str()),
-                    networks: networks_by_priority(&service),
+                    networks: resources::networks_by_priority(&service),
                     mounted_images: mounted_images.remove(&name).unwrap_or_default(),
                     service,
                 };
@@ -460,138 +316,4 @@ impl Plan {
     pub fn readiness_text(&self) -> String {
         text::render_readiness(self)
     }
-}
-
-/// The users of networks, and once more those that an agent of the reachability matrix stands in for: it
-/// takes an address of each of their networks.
-fn with_stand_ins<'project>(
-    mut users: Vec<&'project Service>,
-    project: &'project Project,
-    selection: &Selection,
-) -> Vec<&'project Service> {
-    let rows = project.settings.reachability.as_ref();
-    if let Some(rows) = rows.filter(|_| selection.has_matrix(project)) {
-        let matrix = crate::reachability::Matrix::of(rows);
-        let members: Vec<_> = matrix.members().cloned().collect();
-        let services = members.iter().filter_map(|name| project.services.get(name));
-        users
-            .extend(services.filter(|service| {
-                service.role != Role::Service || service.lifecycle.replicas == 0
-            }));
-    }
-    users
-}
-
-/// The networks of a service in the order of the reference: highest priority first, then by name.
-fn networks_by_priority(service: &Service) -> Vec<NetworkKey> {
-    let mut networks: Vec<(&NetworkKey, i64)> = service
-        .networks
-        .iter()
-        .map(|(key, attachment)| (key, attachment.priority))
-        .collect();
-    networks.sort_by_key(|(key, priority)| (std::cmp::Reverse(*priority), *key));
-    networks.into_iter().map(|(key, _)| key.clone()).collect()
-}
-
-fn plan_networks(
-    project: &Project,
-    services: &[&Service],
-    run: RunId,
-    labels: &BTreeMap<String, String>,
-) -> BTreeMap<NetworkKey, PlannedNetwork> {
-    let mut endpoints: BTreeMap<&NetworkKey, usize> = BTreeMap::new();
-    for key in services.iter().flat_map(|service| service.networks.keys()) {
-        *endpoints.entry(key).or_default() += 1;
-    }
-    endpoints
-        .into_iter()
-        .map(|(key, count)| {
-            let network = project.networks.get(key).cloned().unwrap_or_default();
-            let planned = match network.external {
-                Some(name) => PlannedNetwork::External(name),
-                None => PlannedNetwork::Owned {
-                    prefix: chooses_subnet(&network).then(|| subnet::prefix_for(count)),
-                    spec: NetworkSpec {
-                        name: resource_name(run, key.as_str()),
-                        labels: network.labels.into_iter().chain(labels.clone()).collect(),
-                        driver: network.driver,
-                        driver_opts: network.driver_opts,
-                        attachable: network.attachable,
-                        internal: network.internal,
-                        enable_ipv4: network.enable_ipv4,
-                        enable_ipv6: network.enable_ipv6,
-                        ipam: with_ipv6(network.ipam, network.enable_ipv6, || {
-                            subnet::unique_local(run, key)
-                        }),
-                        subnet: None,
-                    },
-                },
-            };
-            (key.clone(), planned)
-        })
-        .collect()
-}
-
-/// The addresses that the file fixes, and a subnet of IPv6 where the file wants one and says not
-/// which.
-fn with_ipv6(mut ipam: Ipam, enabled: Option<bool>, subnet: impl FnOnce() -> Cidr) -> Ipam {
-    let fixes = ipam.pools.iter().any(|pool| pool.subnet.address.is_ipv6());
-    if enabled == Some(true) && !fixes && gives_addresses(&ipam) {
-        ipam.pools.push(AddressPool {
-            subnet: subnet(),
-            ip_range: None,
-            gateway: None,
-            aux_addresses: BTreeMap::new(),
-        });
-    }
-    ipam
-}
-
-/// Whether it is the engine's own driver that gives out addresses.
-fn gives_addresses(ipam: &Ipam) -> bool {
-    ipam.driver
-        .as_ref()
-        .is_none_or(|driver| driver == "default")
-}
-
-/// Whether the run chooses the network's subnet: not where the file fixes one, does not want one, or
-/// has another driver give out the addresses.
-fn chooses_subnet(network: &Network) -> bool {
-    let fixes = network
-        .ipam
-        .pools
-        .iter()
-        .any(|pool| pool.subnet.address.is_ipv4());
-    !fixes && gives_addresses(&network.ipam) && network.enable_ipv4 != Some(false)
-}
-
-fn plan_volumes(
-    project: &Project,
-    services: &[&Service],
-    run: RunId,
-    labels: &BTreeMap<String, String>,
-) -> BTreeMap<VolumeKey, PlannedVolume> {
-    let used: BTreeSet<&VolumeKey> = services
-        .iter()
-        .flat_map(|service| &service.mounts)
-        .filter_map(|mount| match &mount.source {
-            MountSource::Volume(key) => Some(key),
-            _ => None,
-        })
-        .collect();
-    used.into_iter()
-        .map(|key| {
-            let volume = project.volumes.get(key).cloned().unwrap_or_default();
-            let planned = match volume.external {
-                Some(name) => PlannedVolume::External(name),
-                None => PlannedVolume::Owned(VolumeSpec {
-                    name: resource_name(run, key.as_str()),
-                    labels: volume.labels.into_iter().chain(labels.clone()).collect(),
-                    driver: volume.driver,
-                    driver_opts: volume.driver_opts,
-                }),
-            };
-            (key.clone(), planned)
-        })
-        .collect()
 }

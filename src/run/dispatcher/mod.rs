@@ -13,69 +13,26 @@ mod interruptions;
 mod introduction;
 mod lives;
 mod networks;
+mod order;
+mod performed;
 mod reachability;
 mod restarts;
+mod settings;
 mod vantage;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use crate::engine::{
-    BuildSpec, ContainerFacts, EngineError, Exit, FailureKind, ImageFacts, Subnet,
-};
+pub use self::settings::{Hold, HoldWhen, Settings};
+use crate::engine::{ContainerFacts, Exit, ImageFacts};
 use crate::event::Event;
-use crate::image::PullPolicy;
-use crate::lease::{self, Owner};
+use crate::lease;
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
 use crate::outcome::{Failure, FailureClass, Outcome};
 use crate::plan::injection::CopyIndex;
-use crate::plan::{Action, ImageIndex, Plan, PlannedImage, StepId, readiness};
-use crate::run::effect::{Effect, Input, Timer, Work};
-
-/// What the run is given besides the plan.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Pool that subnets are taken from.
-    pub subnet_pool: Subnet,
-    /// Subnets that must not be touched: routes of the host.
-    pub avoid_subnets: Vec<Subnet>,
-    /// How many containers are started at once. The engine saturates early, and more at once only
-    /// makes each slower.
-    pub concurrent_starts: usize,
-    /// Whether, when and for how long the environment is left to a person.
-    pub hold: Option<Hold>,
-    /// How many subnets are tried before the pool counts as exhausted.
-    pub subnet_attempts: u32,
-    /// How long a network waits for another run that has what only one can have.
-    pub holder_patience: Duration,
-    /// A number that nobody can guess: only who was given it may wish for faults.
-    pub secret: u128,
-}
-
-/// An environment that is left to a person.
-#[derive(Debug, Clone)]
-pub struct Hold {
-    /// When.
-    pub when: HoldWhen,
-    /// For how long.
-    pub time: Duration,
-    /// The process that ends it then.
-    pub keeper: Option<Owner>,
-}
-
-/// When an environment is left to a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HoldWhen {
-    /// As soon as everything in it is ready. There are no suites.
-    Up,
-    /// When a suite or the environment has failed.
-    Failed,
-}
-
-/// How much longer, in expected milliseconds, a chain has to be for others to give way to it: about
-/// two starts, so that what gives way is still done before the longer chain.
-const GIVES_WAY: u64 = 500;
+use crate::plan::{Action, ImageIndex, Plan, StepId, readiness};
+use crate::run::effect::{Effect, Input, Timer};
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -343,123 +300,6 @@ impl Dispatcher {
         self.effect(Effect::Describe);
     }
 
-    /// Begins every step that may begin, longest chain first; concludes when every suite is judged.
-    ///
-    /// Some steps are done the moment they begin (a service with nothing to probe), and no input
-    /// will tell of it. So this goes on until nothing more may begin.
-    fn advance(&mut self, now: Duration) {
-        while self.phase == Phase::Running {
-            verdict::skip_unreachable_suites(self);
-            if self.is_complete() {
-                if self.explaining.is_idle() {
-                    verdict::conclude(self, now);
-                }
-                return;
-            }
-            let done = self.done();
-            self.begin_steps(now);
-            if self.done() == done {
-                return;
-            }
-        }
-    }
-
-    /// How many steps are done.
-    fn done(&self) -> usize {
-        self.progress
-            .iter()
-            .filter(|progress| **progress == Progress::Done)
-            .count()
-    }
-
-    fn begin_steps(&mut self, now: Duration) {
-        let mut ready: Vec<StepId> = (0..self.plan.steps.len())
-            .map(StepId)
-            .filter(|step| self.progress[step.0] == Progress::Pending && self.may_begin(*step))
-            .collect();
-        ready.sort_by_key(|step| (std::cmp::Reverse(self.plan.steps[step.0].chain), step.0));
-        let starting = |progress: &[Progress], plan: &Plan| {
-            plan.steps
-                .iter()
-                .zip(progress)
-                .filter(|(step, progress)| {
-                    matches!(step.action, Action::StartContainer(_))
-                        && **progress == Progress::Running
-                })
-                .count()
-        };
-        for step in ready {
-            // A step that could not even begin has ended the run, and nothing may be created after
-            // the verdict.
-            if self.phase != Phase::Running {
-                return;
-            }
-            if self.gives_way(step) {
-                continue;
-            }
-            let is_start = matches!(self.plan.steps[step.0].action, Action::StartContainer(_));
-            if !is_start
-                || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1)
-            {
-                self.begin_step(now, step);
-            }
-        }
-    }
-
-    /// Whether a step that loads the engine waits for one that is under way. An engine takes about
-    /// twice as long for two creations or starts at once as for one, so what has time to spare
-    /// would delay the chain that the run's length depends on.
-    fn gives_way(&self, step: StepId) -> bool {
-        let loads = |action: &Action| {
-            matches!(
-                action,
-                Action::CreateContainer(_)
-                    | Action::CreateFiller(_)
-                    | Action::StartContainer(_)
-                    | Action::SendObserver(_)
-            )
-        };
-        let step = &self.plan.steps[step.0];
-        let mut under_way = self.plan.steps.iter().zip(&self.progress);
-        loads(&step.action)
-            && under_way.any(|(other, progress)| {
-                *progress == Progress::Running
-                    && loads(&other.action)
-                    && other.chain >= step.chain.saturating_add(GIVES_WAY)
-            })
-    }
-
-    fn may_begin(&self, step: StepId) -> bool {
-        let step = &self.plan.steps[step.0];
-        self.faults_let_start(&step.action)
-            && step
-                .needs
-                .iter()
-                .all(|need| match self.progress[need.step.0] {
-                    Progress::Done => true,
-                    Progress::Failed => !need.success,
-                    Progress::Pending | Progress::Running => false,
-                })
-    }
-
-    /// Whether a step waits, directly or not, for the success of a suite that has failed.
-    pub(super) fn can_never_begin(&self, step: StepId) -> bool {
-        let mut open = vec![step];
-        let mut seen = BTreeSet::new();
-        while let Some(step) = open.pop() {
-            if !seen.insert(step) || self.progress[step.0] != Progress::Pending {
-                continue;
-            }
-            for need in &self.plan.steps[step.0].needs {
-                if need.success && self.progress[need.step.0] == Progress::Failed {
-                    return true;
-                }
-                open.push(need.step);
-            }
-        }
-        false
-    }
-
     pub(super) fn step_of(&self, action: &Action) -> Option<StepId> {
         self.plan
             .steps
@@ -472,90 +312,6 @@ impl Dispatcher {
         self.services
             .get(name)
             .and_then(|state| state.container.clone())
-    }
-
-    fn step_done(&mut self, now: Duration, id: StepId) {
-        self.progress[id.0] = Progress::Done;
-        let duration = now.saturating_sub(self.begun.get(&id).copied().unwrap_or(now));
-        let what = self.plan.describe(&self.plan.steps[id.0].action);
-        self.report(Event::StepFinished {
-            step: id.0,
-            what,
-            duration,
-        });
-    }
-
-    fn image_obtained(&mut self, now: Duration, step: StepId, facts: ImageFacts) {
-        if let Action::ObtainImage(index) = self.plan.steps[step.0].action {
-            self.images.insert(index, facts);
-        }
-        self.step_done(now, step);
-    }
-
-    fn network_created(&mut self, now: Duration, step: StepId, id: NetworkId) {
-        if let Action::CreateNetwork(key) = &self.plan.steps[step.0].action {
-            self.networks.insert(key.clone(), id);
-        }
-        self.step_done(now, step);
-        self.look_around();
-        self.open_post();
-    }
-
-    fn container_created(&mut self, now: Duration, step: StepId, id: ContainerId) {
-        match &self.plan.steps[step.0].action {
-            Action::CreateContainer(name) => {
-                let state = self.services.entry(name.clone()).or_default();
-                state.container = Some(id);
-                state.history.note(now, "created");
-            }
-            Action::CreateFiller(index) => {
-                self.fillers.insert(*index, id);
-            }
-            _ => {}
-        }
-        self.step_done(now, step);
-    }
-
-    fn failed(&mut self, now: Duration, step: StepId, error: &EngineError, log_tail: Vec<String>) {
-        let action = self.plan.steps[step.0].action.clone();
-        let taken = matches!(
-            error.kind,
-            FailureKind::SubnetTaken | FailureKind::HostTaken
-        );
-        if let (Action::CreateNetwork(key), true) = (&action, taken) {
-            return self.network_refused(step, key, error);
-        }
-        if let (Action::ObtainImage(index), Some(build)) =
-            (&action, self.build_instead(step, error))
-        {
-            if let Some(pull) = self.plan.images[index.0].pull()
-                && pull.policy != PullPolicy::Never
-            {
-                let message = format!(
-                    "image `{}` is built, since it cannot be had: {}",
-                    pull.name, error.message
-                );
-                self.report(Event::Warning { message });
-            }
-            return self.effect(Effect::Perform(step, Work::BuildImage(build)));
-        }
-        let failure = verdict::step_failure(&self.plan, &action, error, log_tail);
-        self.abort(now, failure);
-    }
-
-    /// What to build in place of an image that could not be had by its name; once only.
-    fn build_instead(&mut self, step: StepId, error: &EngineError) -> Option<Box<BuildSpec>> {
-        let Action::ObtainImage(index) = self.plan.steps[step.0].action else {
-            return None;
-        };
-        match &self.plan.images[index.0] {
-            PlannedImage::PullOrBuild(_, build)
-                if error.kind != FailureKind::Unreachable && self.builds.insert(step) =>
-            {
-                Some(build.clone())
-            }
-            _ => None,
-        }
     }
 
     fn bug(&mut self, now: Duration, what: &str) {

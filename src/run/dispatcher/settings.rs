@@ -1,0 +1,46 @@
+//! What a run is given besides its plan. Nothing is decided here.
+
+use std::time::Duration;
+
+use crate::engine::Subnet;
+use crate::lease::Owner;
+
+/// What the run is given besides the plan.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Pool that subnets are taken from.
+    pub subnet_pool: Subnet,
+    /// Subnets that must not be touched: routes of the host.
+    pub avoid_subnets: Vec<Subnet>,
+    /// How many containers are started at once. The engine saturates early, and more at once only
+    /// makes each slower.
+    pub concurrent_starts: usize,
+    /// Whether, when and for how long the environment is left to a person.
+    pub hold: Option<Hold>,
+    /// How many subnets are tried before the pool counts as exhausted.
+    pub subnet_attempts: u32,
+    /// How long a network waits for another run that has what only one can have.
+    pub holder_patience: Duration,
+    /// A number that nobody can guess: only who was given it may wish for faults.
+    pub secret: u128,
+}
+
+/// An environment that is left to a person.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// When.
+    pub when: HoldWhen,
+    /// For how long.
+    pub time: Duration,
+    /// The process that ends it then.
+    pub keeper: Option<Owner>,
+}
+
+/// When an environment is left to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldWhen {
+    /// As soon as everything in it is ready. There are no suites.
+    Up,
+    /// When a suite or the environment has failed.
+    Failed,
+}
