@@ -9,6 +9,7 @@
 
 mod decode;
 pub mod judge;
+mod location;
 pub mod merge;
 mod normalise;
 mod own;
@@ -25,6 +26,7 @@ mod tests;
 use std::time::{Duration, SystemTime};
 
 pub use judge::judge;
+pub use location::Location;
 pub use merge::document;
 pub use read::{ReadError, read};
 pub use reported::{ReportedCase, ReportedVerdict, own_report};
@@ -107,6 +109,21 @@ pub struct SuiteRecord {
     pub problems: Vec<SuiteProblem>,
     /// The end of its output, shown with the first problem.
     pub output_tail: String,
+    /// The attempts before this one, oldest first, none of which passed.
+    pub lost: Vec<LostAttempt>,
+}
+
+/// An attempt of a suite that did not pass, and after which the suite was tried again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LostAttempt {
+    /// The reports that could be read, each with its path.
+    pub reports: Vec<(String, Report)>,
+    /// What was wrong with the attempt beyond its failing cases.
+    pub problems: Vec<SuiteProblem>,
+    /// The end of its output.
+    pub output_tail: String,
+    /// How long it ran.
+    pub duration: Duration,
 }
 
 /// Something wrong with a suite that none of its test cases says.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::{Add, AddAssign};
 
+use super::location::Location;
 use super::seconds;
 
 /// Something inside an element.
@@ -151,6 +152,8 @@ pub struct Counts {
     pub errors: u64,
     /// Cases that were not run.
     pub skipped: u64,
+    /// Cases that passed after they had failed or broken. They are no failures.
+    pub flaky: u64,
 }
 
 impl Counts {
@@ -160,10 +163,10 @@ impl Counts {
         self.failures + self.errors
     }
 
-    fn record(&mut self, outcome: Outcome) {
+    fn record(&mut self, case: &Case<'_>) {
         self.tests += 1;
-        match outcome {
-            Outcome::Passed => {}
+        match case.outcome() {
+            Outcome::Passed => self.flaky += u64::from(case.is_flaky()),
             Outcome::Failed => self.failures += 1,
             Outcome::Errored => self.errors += 1,
             Outcome::Skipped => self.skipped += 1,
@@ -180,6 +183,7 @@ impl Add for Counts {
             failures: self.failures + other.failures,
             errors: self.errors + other.errors,
             skipped: self.skipped + other.skipped,
+            flaky: self.flaky + other.flaky,
         }
     }
 }
@@ -278,7 +282,7 @@ impl<'report> Suite<'report> {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        self.cases().for_each(|case| counts.record(case.outcome()));
+        self.cases().for_each(|case| counts.record(&case));
         counts
     }
 }
@@ -312,6 +316,22 @@ impl<'report> Case<'report> {
     #[must_use]
     pub fn class_name(&self) -> &'report str {
         self.element.attribute("classname").unwrap_or_default()
+    }
+
+    /// Whether it passed after an attempt that did not: it has a `flakyFailure` or a `flakyError`, as
+    /// Surefire writes them and as the merged report has them for attempts that were lost.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        let mut children = self.element.elements();
+        let lost =
+            children.any(|child| matches!(child.name.as_str(), "flakyFailure" | "flakyError"));
+        lost && self.outcome() == Outcome::Passed
+    }
+
+    /// Where to look for it in the sources, if the report says so.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        Location::declared(self.element)
     }
 
     /// The declared source file.

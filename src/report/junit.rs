@@ -32,6 +32,7 @@ pub(super) fn document(
                 reports: suite.reports.clone(),
                 problems: problems(suite),
                 output_tail: suite.output_tail.join("\n"),
+                lost: Vec::new(),
             })
             .collect(),
     })

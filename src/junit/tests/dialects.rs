@@ -154,7 +154,7 @@ fn as_merged(document: &str) -> String {
 #[test]
 fn pytest() {
     insta::assert_snapshot!(as_read(PYTEST), @r#"
-    Counts { tests: 4, failures: 1, errors: 1, skipped: 1 }
+    Counts { tests: 4, failures: 1, errors: 1, skipped: 1, flaky: 0 }
     [pytest] tests.test_tasks | test_create | 0.001 | Passed
     [pytest] tests.test_tasks | test_list[0-\u20ac] | 0.002 | Failed: assert 1 == 2
     [pytest] tests.test_tasks | test_late | 0 | Skipped
@@ -194,7 +194,7 @@ fn pytest() {
 #[test]
 fn surefire() {
     insta::assert_snapshot!(as_read(SUREFIRE), @r"
-    Counts { tests: 3, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 3, failures: 1, errors: 0, skipped: 0, flaky: 1 }
     [com.example.TaskTest] com.example.TaskTest | passes | 1234.5 | Passed
     [com.example.TaskTest] com.example.TaskTest | flaky | 0.012 | Passed
     [com.example.TaskTest] com.example.TaskTest | broken | 0.01 | Failed: expected: <1> but was: <2>
@@ -228,7 +228,7 @@ fn surefire() {
 #[test]
 fn jest() {
     insta::assert_snapshot!(as_read(JEST), @r"
-    Counts { tests: 2, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 2, failures: 1, errors: 0, skipped: 0, flaky: 0 }
     [Tasks] Tasks creates | Tasks creates | 0.008 | Passed
     [Tasks] Tasks lists | Tasks lists | 0.003 | Failed: Error: expect(received).toBe(expected) // Object.is equality
     ");
@@ -252,7 +252,7 @@ fn jest() {
 #[test]
 fn go_junit_report() {
     insta::assert_snapshot!(as_read(GO_JUNIT_REPORT), @r"
-    Counts { tests: 3, failures: 1, errors: 0, skipped: 1 }
+    Counts { tests: 3, failures: 1, errors: 0, skipped: 1, flaky: 0 }
     [example.com/tasks] example.com/tasks | TestOne | 0.06 | Passed
     [example.com/tasks] example.com/tasks | TestTwo/sub | 0.1 | Failed: Failed
     [example.com/tasks] example.com/tasks | TestThree | 0 | Skipped
@@ -281,7 +281,7 @@ fn go_junit_report() {
 #[test]
 fn nextest() {
     insta::assert_snapshot!(as_read(NEXTEST), @r"
-    Counts { tests: 2, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 2, failures: 1, errors: 0, skipped: 0, flaky: 1 }
     [tasks::api] tasks::api | flaky | 0.005 | Passed
     [tasks::api] tasks::api | broken | 0.004 | Failed: thread 'broken' panicked at tests/api.rs:9
     ");
@@ -309,7 +309,7 @@ fn nextest() {
 #[test]
 fn phpunit() {
     insta::assert_snapshot!(as_read(PHPUNIT), @r"
-    Counts { tests: 3, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 3, failures: 1, errors: 0, skipped: 0, flaky: 0 }
     [App\TaskTest] App.TaskTest | testOne | 0.008 | Passed
     [App\TaskTest::testRows] App.TaskTest | testRows with data set #0 | 0.001 | Passed
     [App\TaskTest::testRows] App.TaskTest | testRows with data set #1 | 0.001 | Failed: App\TaskTest::testRows with data set #1
@@ -334,7 +334,7 @@ fn phpunit() {
 #[test]
 fn catch2() {
     insta::assert_snapshot!(as_read(CATCH2), @r"
-    Counts { tests: 2, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 2, failures: 1, errors: 0, skipped: 0, flaky: 0 }
     [tasks] tasks.global | creates | 0 | Passed
     [tasks] tasks.global | lists | 0.000015 | Failed: 1 == 2
     note: testsuite `tasks` declares tests=`3`, its cases come to `2`

@@ -169,7 +169,7 @@ fn the_end_of_a_section_inside_a_section_survives() {
     assert_eq!(again.root().text().trim(), "x]]>y");
     let stray = read(b"<testsuite><testcase name='a'>x]]>y</testcase></testsuite>");
     insta::assert_snapshot!(outline(&stray.expect("it is read")), @r"
-    Counts { tests: 1, failures: 0, errors: 0, skipped: 0 }
+    Counts { tests: 1, failures: 0, errors: 0, skipped: 0, flaky: 0 }
     []  | a | - | Passed
     ");
 }

@@ -76,7 +76,7 @@ fn sloppy_documents_are_read() {
     );
     let report = report(document);
     insta::assert_snapshot!(outline(&report), @r"
-    Counts { tests: 1, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 1, failures: 1, errors: 0, skipped: 0, flaky: 0 }
     [s]  | a &nbsp; b & c < | 1234.5 | Failed: one
     note: text outside the root element was left out
     ");
@@ -235,7 +235,7 @@ fn a_document_that_prefixes_its_elements_is_read() {
         "<j:failure message='m'/></j:testcase></j:testsuite></j:testsuites>"
     );
     insta::assert_snapshot!(outline(&report(document)), @r"
-    Counts { tests: 1, failures: 1, errors: 0, skipped: 0 }
+    Counts { tests: 1, failures: 1, errors: 0, skipped: 0, flaky: 0 }
     [s]  | a | - | Failed: m
     ");
 }
@@ -248,7 +248,7 @@ fn declared_counts_are_never_trusted() {
         "<testcase name='c' status='notrun'/></testsuite></testsuites>"
     );
     insta::assert_snapshot!(outline(&report(document)), @r"
-    Counts { tests: 3, failures: 0, errors: 1, skipped: 1 }
+    Counts { tests: 3, failures: 0, errors: 1, skipped: 1, flaky: 0 }
     [s]  | a | - | Passed
     [s]  | b | - | Errored
     [s]  | c | - | Skipped
@@ -262,7 +262,7 @@ fn declared_counts_are_never_trusted() {
 fn a_document_type_is_left_out_and_an_entity_refused() {
     let external = "<!DOCTYPE testsuites SYSTEM 'junit.dtd'><testsuites><testsuite/></testsuites>";
     insta::assert_snapshot!(outline(&report(external)), @r"
-    Counts { tests: 0, failures: 0, errors: 0, skipped: 0 }
+    Counts { tests: 0, failures: 0, errors: 0, skipped: 0, flaky: 0 }
     note: a document type declaration was left out
     ");
     insta::assert_snapshot!(

@@ -42,6 +42,7 @@ fn record(name: &str, reports: &[&str]) -> SuiteRecord {
         reports: reports.collect(),
         problems: Vec::new(),
         output_tail: String::new(),
+        lost: Vec::new(),
     }
 }
 

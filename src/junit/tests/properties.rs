@@ -127,7 +127,7 @@ prop_compose! {
         reports in vec((nasty(), report()), 0..3), problems in vec(problem(), 0..3),
         output_tail in nasty(),
     ) -> SuiteRecord {
-        SuiteRecord { name, started, duration, reports, problems, output_tail }
+        SuiteRecord { name, started, duration, reports, problems, output_tail, lost: Vec::new() }
     }
 }
 
