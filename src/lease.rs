@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::RunId;
+use crate::name::{BuildId, RunId};
 
 /// How long a lease holds unless it is renewed.
 pub const TERM: Duration = Duration::from_secs(30 * 60);
@@ -108,6 +108,8 @@ pub struct Identity {
     pub run: RunId,
     /// Its lease.
     pub lease: Lease,
+    /// The build of a CI system that it is a part of.
+    pub build: Option<BuildId>,
 }
 
 impl Identity {
@@ -117,6 +119,7 @@ impl Identity {
         Self {
             run,
             lease: Lease::of(None),
+            build: None,
         }
     }
 }

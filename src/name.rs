@@ -78,6 +78,45 @@ impl fmt::Display for RunId {
     }
 }
 
+/// Longest id of a build, in characters.
+const LONGEST_BUILD_ID: usize = 200;
+
+/// The id of a build of a CI system, carried by every resource of its runs in the label `dev.envrun.ci.build`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct BuildId(String);
+
+impl BuildId {
+    /// Makes an id of what somebody calls the build. What cannot be printed becomes `_`, and what is too long is cut;
+    /// `None` when nothing is left.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let printable = |letter: char| match letter.is_control() {
+            true => '_',
+            false => letter,
+        };
+        let id: String = text
+            .trim()
+            .chars()
+            .take(LONGEST_BUILD_ID)
+            .map(printable)
+            .collect();
+        (!id.is_empty()).then_some(Self(id))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -12,8 +12,8 @@ use clap::Args;
 use super::{complain, ps, say, selected, signals};
 use crate::clock;
 use crate::engine::{
-    DIRECTORY_LABEL, Engine, FailureKind, LEASE_LABEL, PROJECT_LABEL, RUN_LABEL, ResourceKind,
-    SERVICE_LABEL,
+    BUILD_LABEL, DIRECTORY_LABEL, Engine, FailureKind, LEASE_LABEL, PROJECT_LABEL, RUN_LABEL,
+    ResourceKind, SERVICE_LABEL,
 };
 use crate::exit_code::ExitCode;
 use crate::fault::scene::{self, Member};
@@ -185,7 +185,13 @@ fn marks(found: &Found) -> Vec<(Mark, Option<SystemTime>)> {
 
 /// The labels that everything of the run carries.
 fn labels(found: &Found) -> BTreeMap<String, String> {
-    let common = [RUN_LABEL, LEASE_LABEL, PROJECT_LABEL, DIRECTORY_LABEL];
+    let common = [
+        RUN_LABEL,
+        LEASE_LABEL,
+        PROJECT_LABEL,
+        DIRECTORY_LABEL,
+        BUILD_LABEL,
+    ];
     let mut containers = found.belongings.iter();
     let container = containers.find(|one| one.resource.kind == ResourceKind::Container);
     let labels = container.map(|one| one.labels.clone()).unwrap_or_default();

@@ -3,24 +3,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{complain, down, say, selected};
+use crate::ci::{self, Ci};
 use crate::config::duration;
 use crate::exit_code::ExitCode;
 use crate::lease::{Standing, rough};
+use crate::name::BuildId;
 use crate::run::gc::{self, Found};
 use crate::run::teardown::Limits;
 
 /// Arguments of `envrun gc`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("named").args(["run", "build"]).multiple(true))]
 pub(super) struct Arguments {
     /// Remove this run, by its id or the beginning of it; an environment that is held, too
     #[arg(long, value_name = "ID", conflicts_with_all = ["all", "older_than", "project"])]
     run: Option<String>,
-    /// With `--run`: also if it is in another container or on another host, where nobody can see
-    /// from here whether it is alive
-    #[arg(long, requires = "run")]
+    /// Only runs of this build of a CI system; without an ID, of the build that this is a part of
+    #[arg(
+        long,
+        value_name = "ID",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with = "run"
+    )]
+    build: Option<String>,
+    /// With `--run` or `--build`: also if it is in another container or on another host, where nobody can
+    /// see from here whether it is alive
+    #[arg(long, requires = "named")]
     force: bool,
     /// Remove environments that are held for a person, too
     #[arg(long)]
@@ -52,7 +64,26 @@ impl Arguments {
     }
 }
 
+/// The build that is asked for.
+fn wanted_build(asked: &str) -> Result<BuildId, ExitCode> {
+    let found = match asked.is_empty() {
+        true => Ci::build(|name| std::env::var(name).ok()),
+        false => BuildId::new(asked),
+    };
+    found.ok_or_else(|| {
+        complain(&format!(
+            "nothing says which build this is\nhint: name it, `envrun gc --build ID`; `envrun ps` shows those there are. In CI it is told by the variables of the system, or by `{}`",
+            ci::BUILD
+        ));
+        ExitCode::Usage
+    })
+}
+
 pub(super) async fn gc(arguments: Arguments) -> ExitCode {
+    let build = match arguments.build.as_deref().map(wanted_build).transpose() {
+        Ok(build) => build,
+        Err(code) => return code,
+    };
     let (engine, found) = match selected::all().await {
         Ok(all) => all,
         Err(code) => return code,
@@ -67,10 +98,13 @@ pub(super) async fn gc(arguments: Arguments) -> ExitCode {
         },
     };
     let is_wanted = |one: &Found| {
-        let wanted = arguments.project.as_ref();
-        wanted.is_none_or(|name| *name == one.project)
+        let project = arguments.project.as_ref();
+        project.is_none_or(|name| *name == one.project) && (build.is_none() || build == one.build)
     };
-    let found = found.into_iter().filter(is_wanted);
+    let found: Vec<Found> = found.into_iter().filter(is_wanted).collect();
+    if let (Some(build), true) = (&build, found.is_empty()) {
+        say(&format!("nothing of build `{build}` is on this engine"));
+    }
     let mut code = ExitCode::Passed;
     let mut doomed = Vec::new();
     for one in found {
@@ -79,6 +113,10 @@ pub(super) async fn gc(arguments: Arguments) -> ExitCode {
             Some(reason) if arguments.run.is_some() => return refuse(&one, &reason),
             Some(reason) if arguments.dry_run => {
                 say(&format!("would keep {}: {reason}", described(&one)));
+            }
+            // Whoever asks for a build wants to know of all of it.
+            Some(reason) if build.is_some() => {
+                say(&format!("kept {}: {reason}", described(&one)));
             }
             Some(_) => {}
         }

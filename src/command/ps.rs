@@ -33,7 +33,7 @@ pub(super) async fn ps(arguments: Arguments) -> ExitCode {
     let (header, rows): (&[&str], Vec<Vec<String>>) = match &arguments.run {
         None => match selected::all().await {
             Ok((_, found)) => (
-                &["run", "project", "age", "state", "has"],
+                &["run", "project", "age", "state", "has", "build"],
                 found.iter().map(row).collect(),
             ),
             Err(code) => return code,
@@ -67,6 +67,11 @@ fn row(found: &Found) -> Vec<String> {
         rough(found.age),
         found.standing.to_string(),
         found.inventory(),
+        found
+            .build
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     ]
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::project::{self, Part, Planned, ProjectArguments, SuiteArguments};
 use super::{complain, selected, signals, starts};
+use crate::ci::Ci;
 use crate::clock;
 use crate::config::duration;
 use crate::engine::docker::DockerEngine;
@@ -276,6 +277,7 @@ async fn prepare(
     let identity = Identity {
         run,
         lease: Lease::of(processes.this().cloned()),
+        build: Ci::build(|name| std::env::var(name).ok()),
     };
     let engine = DockerEngine::from_environment();
     let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);

@@ -69,6 +69,8 @@ pub const REPLICA_LABEL: &str = "dev.envrun.replica";
 pub const LEASE_LABEL: &str = "dev.envrun.lease";
 /// Label with the directory of the project, by which a person finds what is held for it.
 pub const DIRECTORY_LABEL: &str = "dev.envrun.directory";
+/// Label with the id of the CI system's build that a run is a part of, by which the job finds what it has left.
+pub const BUILD_LABEL: &str = "dev.envrun.ci.build";
 /// Label of a volume that notes a fault which was asked for and is not undone yet.
 pub const FAULT_LABEL: &str = "dev.envrun.fault";
 /// Label that names the project, for people who look at the engine.

@@ -42,8 +42,8 @@ use self::selection::{optional, select};
 pub use self::step::{Action, Need, Step, StepId};
 use crate::config::model::{FoundPath, Mount, Project, Service};
 use crate::engine::{
-    DIRECTORY_LABEL, LEASE_LABEL, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL, SERVICE_LABEL,
-    VolumeSpec,
+    BUILD_LABEL, DIRECTORY_LABEL, LEASE_LABEL, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL,
+    SERVICE_LABEL, VolumeSpec,
 };
 use crate::image::Mirrors;
 use crate::lease::{Identity, Lease};
@@ -124,12 +124,17 @@ pub struct PlannedService {
 #[must_use]
 pub fn run_labels(identity: &Identity, project: &Project) -> BTreeMap<String, String> {
     let directory = project.directory.to_string_lossy().into_owned();
-    BTreeMap::from([
-        (DIRECTORY_LABEL.to_owned(), directory),
-        (RUN_LABEL.to_owned(), identity.run.to_string()),
-        (LEASE_LABEL.to_owned(), identity.lease.to_label()),
-        (PROJECT_LABEL.to_owned(), project.name.clone()),
-    ])
+    let build = identity.build.iter();
+    BTreeMap::from_iter(
+        [
+            (DIRECTORY_LABEL.to_owned(), directory),
+            (RUN_LABEL.to_owned(), identity.run.to_string()),
+            (LEASE_LABEL.to_owned(), identity.lease.to_label()),
+            (PROJECT_LABEL.to_owned(), project.name.clone()),
+        ]
+        .into_iter()
+        .chain(build.map(|id| (BUILD_LABEL.to_owned(), id.to_string()))),
+    )
 }
 
 /// Labels of the container of a service.

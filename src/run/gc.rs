@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use super::ledger::Ledger;
 use super::teardown::{Limits, tear_down};
-use crate::engine::{Belonging, Engine, EngineError, PROJECT_LABEL, ResourceKind};
+use crate::engine::{BUILD_LABEL, Belonging, Engine, EngineError, PROJECT_LABEL, ResourceKind};
 use crate::lease::{self, Neighbours, Standing};
-use crate::name::RunId;
+use crate::name::{BuildId, RunId};
 use crate::outcome::TeardownReport;
 
 /// A run of which the engine has something.
@@ -23,6 +23,8 @@ pub struct Found {
     pub run: RunId,
     /// Its project.
     pub project: String,
+    /// The build of a CI system that it is a part of.
+    pub build: Option<BuildId>,
     /// Whether it may still need what it has.
     pub standing: Standing,
     /// What it has.
@@ -94,14 +96,16 @@ fn judged(
 ) -> Found {
     let granted: Vec<_> = belongings.iter().map(Belonging::granted).collect();
     let newest = belongings.iter().filter_map(|one| one.created).max();
-    let project = belongings
-        .iter()
-        .find_map(|one| one.labels.get(PROJECT_LABEL))
-        .cloned()
-        .unwrap_or_default();
+    let label = |name: &str| {
+        let mut labels = belongings.iter().map(|one| &one.labels);
+        labels.find_map(|labels| labels.get(name)).cloned()
+    };
+    let project = label(PROJECT_LABEL).unwrap_or_default();
+    let build = label(BUILD_LABEL).and_then(|build| BuildId::new(&build));
     Found {
         run,
         project,
+        build,
         standing: lease::judge(&granted, neighbours, now),
         belongings,
         age: newest

@@ -557,3 +557,46 @@ fn an_image_of_a_run_that_somebody_has_named_stays_his() {
     assert_eq!(finished, format!("[{kept}:latest]"));
     assert_eq!(run.wait(Duration::from_secs(1)).code(), Some(0));
 }
+
+/// A job finds by its build what it has left, and leaves alone what other jobs have.
+#[test]
+fn by_its_build_a_job_finds_what_it_has_left() {
+    let _alone = alone();
+    let project = Project::new(&format!("services:\n  held:\n    {}\n", held_suite()));
+    let build = format!("job-{}", uuid::Uuid::new_v4());
+    let mut command = project.command(&[]);
+    command.envs([("GITLAB_CI", "true"), ("CI_JOB_ID", &build)]);
+    let mut run = Run::start(&project, command, "out");
+    run.until_suite_started("held");
+    let id = run.id();
+    let named = format!("gitlab-{build}");
+    let shown = project.envrun(&["ps"]).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let row = shown.lines().find(|line| line.contains(&id)).unwrap();
+    assert!(row.ends_with(&named), "{shown}");
+    // What is alive is kept, whoever asks.
+    let output = project.envrun(&["gc", "--build", &named]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(said.contains(&format!("kept run {id}")), "{said}");
+    let watchdog = run.watchdog();
+    kill_process(watchdog, Signal::KILL).unwrap();
+    run.signal(Signal::KILL);
+    run.wait(Duration::from_secs(10));
+    // Of another job of the same system nothing is there, and nothing is removed for it.
+    let mut other = project.envrun(&["gc", "--build"]);
+    other.envs([("GITLAB_CI", "true"), ("CI_JOB_ID", "0")]);
+    let output = other.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!project.engine.of_run(&id).is_empty());
+    let mut same = project.envrun(&["gc", "--build"]);
+    same.envs([("GITLAB_CI", "true"), ("CI_JOB_ID", &build)]);
+    let output = same.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(said.contains(&format!("removed of run {id}")), "{said}");
+    assert!(project.engine.of_run(&id).is_empty());
+    // Outside of CI nobody knows which build is meant.
+    let output = project.envrun(&["gc", "--build"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

@@ -100,8 +100,10 @@ impl Project {
             .current_dir(self.directory())
             .env("NO_COLOR", "1")
             // What dead runs have left is for the tests that made it.
-            .env("ENVRUN_GC", "0")
-            .env_remove("CI");
+            .env("ENVRUN_GC", "0");
+        for name in envrun::ci::MARKERS {
+            command.env_remove(name);
+        }
         command
     }
 
