@@ -230,6 +230,30 @@ pub enum Event {
     SuiteStarted {
         /// The suite.
         suite: ServiceName,
+        /// Which attempt it is, counted from 1.
+        attempt: u32,
+    },
+    /// A suite has not passed, and is run once more in a new container.
+    SuiteRetried {
+        /// The suite.
+        suite: ServiceName,
+        /// Which attempt has not passed, counted from 1.
+        attempt: u32,
+        /// Attempts at most.
+        limit: u32,
+        /// How its container ended.
+        exit: Option<Exit>,
+        /// From start to exit.
+        #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+        duration: Duration,
+        /// Tests in its reports.
+        tests: u64,
+        /// Failing tests, errors included.
+        failures: u64,
+        /// What speaks against a pass apart from failing tests.
+        problems: Vec<String>,
+        /// The last lines of its output.
+        output_tail: Vec<String>,
     },
     /// A suite is judged.
     SuiteFinished {
@@ -237,6 +261,8 @@ pub enum Event {
         suite: ServiceName,
         /// The judgement.
         result: SuiteResult,
+        /// How often it began.
+        attempts: u32,
         /// How its container ended.
         exit: Option<Exit>,
         /// From start to exit.
@@ -327,6 +353,8 @@ pub struct SuiteRow {
     pub suite: ServiceName,
     /// The judgement.
     pub result: SuiteResult,
+    /// How often it began.
+    pub attempts: u32,
     /// Tests in its reports; `None` when it has no report.
     pub tests: Option<u64>,
     /// Failing tests, errors included.

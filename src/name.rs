@@ -117,6 +117,48 @@ impl fmt::Display for BuildId {
     }
 }
 
+/// One part of a suite whose tests are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Shard {
+    /// Which part, counted from 1.
+    index: u32,
+    /// Parts in all.
+    total: u32,
+}
+
+impl Shard {
+    /// The whole, in one part.
+    pub const WHOLE: Self = Self { index: 1, total: 1 };
+
+    /// Part `index` of `total`, counted from 1; `None` where there is no such part.
+    #[must_use]
+    pub const fn new(index: u32, total: u32) -> Option<Self> {
+        if index >= 1 && index <= total {
+            Some(Self { index, total })
+        } else {
+            None
+        }
+    }
+
+    /// Which part, counted from 1.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Parts in all.
+    #[must_use]
+    pub const fn total(self) -> u32 {
+        self.total
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.index, self.total)
+    }
+}
+
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -10,7 +10,7 @@ pub use self::explanation::{Cause, Explanation, Moment, ProbeRecord};
 use crate::engine::{Exit, Resource};
 use crate::exit_code::{ExitCode, Signal};
 use crate::junit;
-use crate::name::{RunId, ServiceName};
+use crate::name::{RunId, ServiceName, Shard};
 use crate::reachability::Record;
 
 /// Everything that is known at the end of a run.
@@ -58,8 +58,10 @@ impl Outcome {
         }
         for suite in &self.suites {
             code = code.strongest(match suite.result {
-                SuiteResult::Passed => ExitCode::Passed,
-                SuiteResult::Failed => ExitCode::SuiteFailed,
+                _ if suite.is_pass() => ExitCode::Passed,
+                SuiteResult::Passed | SuiteResult::Flaky | SuiteResult::Failed => {
+                    ExitCode::SuiteFailed
+                }
                 // Without a failure of the environment, a suite that did not run is no pass.
                 SuiteResult::NotRun if self.failure.is_some() || self.signal.is_some() => {
                     ExitCode::Passed
@@ -85,10 +87,7 @@ impl Outcome {
     pub fn passed(&self) -> bool {
         self.failure.is_none()
             && self.signal.is_none()
-            && self
-                .suites
-                .iter()
-                .all(|suite| suite.result == SuiteResult::Passed)
+            && self.suites.iter().all(SuiteOutcome::is_pass)
     }
 }
 
@@ -132,17 +131,31 @@ pub struct Failure {
 pub enum SuiteResult {
     /// It ran to its end, exited 0, and its report agrees.
     Passed,
+    /// The same at a later attempt, after one that did not.
+    Flaky,
     /// It failed, or its report lies or is missing.
     Failed,
     /// It never ran, or was cut off.
     NotRun,
 }
 
-/// One suite at the end of the run.
+/// One suite at the end of the run. Each shard of a suite is a suite of its own here.
+///
+/// What is said of its end, its time and its reports is that of its last attempt.
 #[derive(Debug, Clone)]
 pub struct SuiteOutcome {
-    /// Its service name.
+    /// Its name: that of the service, or of the shard.
     pub name: ServiceName,
+    /// The service of the file.
+    pub of: ServiceName,
+    /// Which part of the suite it is, where that is divided.
+    pub shard: Option<Shard>,
+    /// How often it began.
+    pub attempts: u32,
+    /// The attempts that did not pass and were followed by another one, oldest first.
+    pub lost: Vec<LostAttempt>,
+    /// Whether a pass at a later attempt is as bad as a failure.
+    pub flaky_fails: bool,
     /// What became of it.
     pub result: SuiteResult,
     /// How its container ended, if it did.
@@ -161,6 +174,76 @@ pub struct SuiteOutcome {
     pub output_tail: Vec<String>,
     /// Why it could not reach what it wanted to reach, if that is how it failed.
     pub explanation: Option<Box<Explanation>>,
+}
+
+impl SuiteOutcome {
+    /// A suite of which nothing is known yet: it has not run.
+    #[must_use]
+    pub fn unknown(name: ServiceName, of: ServiceName) -> Self {
+        Self {
+            name,
+            of,
+            shard: None,
+            attempts: 0,
+            lost: Vec::new(),
+            flaky_fails: false,
+            result: SuiteResult::NotRun,
+            exit: None,
+            started: None,
+            duration: Duration::ZERO,
+            reports: Vec::new(),
+            problems: Vec::new(),
+            counts: junit::Counts::default(),
+            output_tail: Vec::new(),
+            explanation: None,
+        }
+    }
+
+    /// Whether nothing about it speaks against a pass of the run.
+    #[must_use]
+    pub fn is_pass(&self) -> bool {
+        match self.result {
+            SuiteResult::Passed => true,
+            SuiteResult::Flaky => !self.flaky_fails,
+            SuiteResult::Failed | SuiteResult::NotRun => false,
+        }
+    }
+}
+
+/// An attempt of a suite that did not pass, and that was followed by another one.
+#[derive(Debug, Clone)]
+pub struct LostAttempt {
+    /// How its container ended.
+    pub exit: Option<Exit>,
+    /// Wall-clock start.
+    pub started: Option<SystemTime>,
+    /// From start to exit.
+    pub duration: Duration,
+    /// Its JUnit files: path in the container, and content.
+    pub reports: Vec<(String, junit::Report)>,
+    /// What speaks against a pass apart from failing tests.
+    pub problems: Vec<junit::SuiteProblem>,
+    /// Tests seen in its reports.
+    pub counts: junit::Counts,
+    /// The last lines of its output.
+    pub output_tail: Vec<String>,
+}
+
+impl LostAttempt {
+    /// Why it did not pass, in one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match (self.problems.first(), &self.exit) {
+            (Some(problem), _) => problem.message.clone(),
+            (None, _) if self.counts.failing() > 0 => format!(
+                "{} of {} tests failed",
+                self.counts.failing(),
+                self.counts.tests
+            ),
+            (None, Some(exit)) => exit.to_string(),
+            (None, None) => "it did not pass".to_owned(),
+        }
+    }
 }
 
 /// How one service came to be ready, or did not.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::host::Placement;
 use super::injection::{COPIED, FILLED_AT, PlannedCopy};
 use super::{
-    ImageIndex, Plan, PlannedService, PlannedVolume, resource_name, service_labels, support,
+    ImageIndex, Plan, PlannedService, PlannedVolume, names, resource_name, service_labels, support,
 };
 use crate::config::model::{Healthcheck, MountSource, Peer};
 use crate::engine::{
@@ -20,6 +20,8 @@ use crate::options::{ContainerOptions, EndpointOptions, MountOptions};
 pub struct Known<'run> {
     /// API version of the engine.
     pub api: (u16, u16),
+    /// Which attempt of a suite the container is for, counted from 1.
+    pub attempt: u32,
     /// The images that are there.
     pub images: &'run BTreeMap<ImageIndex, ImageFacts>,
     /// The networks that are there.
@@ -157,7 +159,7 @@ pub fn specification(
         check.start_interval = std::time::Duration::ZERO;
     }
     ContainerSpec {
-        name: planned.container_name.clone(),
+        name: names::of_attempt(&planned.container_name, plan.run, known.attempt),
         labels: service_labels(&plan.labels, planned),
         image: image.id.clone(),
         command: service.command.clone(),
@@ -245,10 +247,24 @@ fn mounts(
 ) -> Vec<MountSpec> {
     let service = &planned.service;
     let labels = plan.labels.clone();
-    let volume_of = |owner: &ServiceName, number: usize| MountSpecSource::Volume {
-        name: resource_name(plan.run, &format!("{owner}-volume-{number}")),
-        labels: labels.clone(),
-        subpath: None,
+    // Each attempt of a suite begins with empty volumes, like its container, unless something has
+    // been put into them before the first.
+    let is_filled = || {
+        let mut others = plan.services.values();
+        others.any(|one| one.volumes_of == service.name && one.service.name != service.name)
+    };
+    let attempt = if known.attempt > 1 && !is_filled() {
+        known.attempt
+    } else {
+        1
+    };
+    let volume_of = |owner: &ServiceName, number: usize| {
+        let name = resource_name(plan.run, &format!("{owner}-volume-{number}"));
+        MountSpecSource::Volume {
+            name: names::of_attempt(&name, plan.run, attempt),
+            labels: labels.clone(),
+            subpath: None,
+        }
     };
     let own_volume = |number: usize| volume_of(&planned.volumes_of, number);
     // The volumes of another image are not those of the service.

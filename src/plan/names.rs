@@ -28,6 +28,18 @@ pub(super) fn resource_name(run: RunId, key: &str) -> String {
     run.prefix() + &text
 }
 
+/// The name that a resource of a run has for an attempt of a suite, counted from 1: its own for the
+/// first. No name of the file is the same, since those have a dash after the id of the run.
+pub(super) fn of_attempt(name: &str, run: RunId, attempt: u32) -> String {
+    let prefix = run.prefix();
+    match name.strip_prefix(&prefix) {
+        Some(rest) if attempt > 1 => {
+            format!("{}_{attempt}-{rest}", prefix.trim_end_matches('-'))
+        }
+        _ => name.to_owned(),
+    }
+}
+
 /// Deterministic name of an image of a run. Repository names know lower case only (distribution
 /// specification).
 pub(super) fn image_name(run: RunId, key: &str) -> String {
@@ -50,6 +62,26 @@ mod tests {
     use super::*;
 
     const RUN: RunId = RunId::from_u128(0);
+
+    #[test]
+    fn each_attempt_has_a_name_that_no_service_has_and_the_run_knows_it() {
+        let longest = resource_name(RUN, &"a".repeat(60));
+        for name in [resource_name(RUN, "e2e"), longest] {
+            let names: Vec<String> = (1..=11)
+                .map(|attempt| of_attempt(&name, RUN, attempt))
+                .collect();
+            assert_eq!(names[0], name);
+            let different: std::collections::BTreeSet<&String> = names.iter().collect();
+            assert_eq!(different.len(), names.len());
+            assert!(names.iter().all(|name| name.len() <= 63), "{names:?}");
+            assert!(names.iter().all(|name| RUN.names(name)), "{names:?}");
+            assert!(
+                names[1..]
+                    .iter()
+                    .all(|name| !name.starts_with(&RUN.prefix()))
+            );
+        }
+    }
 
     #[test]
     fn long_keys_stay_apart_and_short_ones_as_they_are() {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::explanation;
 use crate::junit::{self, EnvironmentCase, EnvironmentProblem, SuiteProblem, SuiteRecord, Summary};
 use crate::name::RunId;
-use crate::outcome::{Failure, Outcome, SuiteOutcome, leftover_hint};
+use crate::outcome::{Failure, LostAttempt, Outcome, SuiteOutcome, leftover_hint};
 
 pub(super) fn document(
     project: &str,
@@ -32,10 +32,20 @@ pub(super) fn document(
                 reports: suite.reports.clone(),
                 problems: problems(suite),
                 output_tail: suite.output_tail.join("\n"),
-                lost: Vec::new(),
+                lost: suite.lost.iter().map(lost).collect(),
             })
             .collect(),
     })
+}
+
+/// An attempt that did not pass and was followed by another one.
+fn lost(attempt: &LostAttempt) -> junit::LostAttempt {
+    junit::LostAttempt {
+        reports: attempt.reports.clone(),
+        problems: attempt.problems.clone(),
+        output_tail: attempt.output_tail.join("\n"),
+        duration: attempt.duration,
+    }
 }
 
 /// The problems of a suite; what explains them goes with the first.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::directory::{BUILDS, LOGS, OutputDirectory};
 use super::growing::GrowingFile;
 use super::problem::FileProblem;
+use crate::event::Event;
 use crate::name::ServiceName;
 
 /// Which log. Names of services and titles of builds are `[a-zA-Z0-9._-]+`, so they are safe as names
@@ -28,6 +29,25 @@ impl fmt::Display for Log {
             Self::Build(title) => write!(formatter, "{LOGS}/{BUILDS}/{title}.log"),
         }
     }
+}
+
+/// The line between the attempts of a suite, in its log. When it is told that one has not passed, all
+/// of its output is there, and none of the next one's.
+pub(super) fn between(event: &Event) -> Option<(Log, String)> {
+    let Event::SuiteRetried {
+        suite,
+        attempt,
+        limit,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let line = format!(
+        "\n===== envrun: attempt {attempt} of {limit} did not pass, attempt {} follows =====\n",
+        attempt.saturating_add(1)
+    );
+    Some((Log::Service(suite.clone()), line))
 }
 
 pub(super) struct Logs {

@@ -85,6 +85,9 @@ pub fn write_without_plan(
 #[async_trait]
 impl Recorder for Reporters {
     fn event(&self, elapsed: Duration, event: Event) {
+        if let Some((log, line)) = logs::between(&event) {
+            self.writer.output_at_once(log, Bytes::from(line));
+        }
         self.writer
             .event(events::line(self.started, elapsed, &event));
         self.terminal.show(elapsed, event);

@@ -171,10 +171,34 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
         } => vec![format!(
             "warning: fault {fault}, {what}, could not be undone: {reason}"
         )],
-        Event::SuiteStarted { suite } => vec![format!("{suite}: suite started")],
+        Event::SuiteStarted { suite, attempt: 1 } => vec![format!("{suite}: suite started")],
+        Event::SuiteStarted { suite, attempt } => {
+            vec![format!("{suite}: suite started, attempt {attempt}")]
+        }
+        Event::SuiteRetried {
+            suite,
+            attempt,
+            limit,
+            duration,
+            tests,
+            failures,
+            problems,
+            output_tail,
+            ..
+        } => {
+            let mut lines = vec![format!(
+                "{suite}: attempt {attempt} of {limit} did not pass, {failures} of {} failed in {}; once more",
+                count(*tests, "test"),
+                seconds(*duration)
+            )];
+            told(&mut lines, suite, problems);
+            tail(&mut lines, suite.as_str(), output_tail);
+            lines
+        }
         Event::SuiteFinished {
             suite,
             result,
+            attempts,
             duration,
             tests,
             failures,
@@ -185,6 +209,10 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
         } => {
             let verdict = match result {
                 SuiteResult::Passed => format!("passed, {}", count(*tests, "test")),
+                SuiteResult::Flaky => format!(
+                    "flaky, passed at attempt {attempts}, {}",
+                    count(*tests, "test")
+                ),
                 SuiteResult::Failed => format!("FAILED, {failures} of {tests} tests failed"),
                 SuiteResult::NotRun => "not run".to_owned(),
             };
@@ -192,14 +220,10 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
                 "{suite}: suite {verdict} in {}",
                 seconds(*duration)
             )];
-            lines.extend(
-                problems
-                    .iter()
-                    .map(|problem| format!("{suite}: {}", sanitise(problem))),
-            );
+            told(&mut lines, suite, problems);
             tail(&mut lines, suite.as_str(), output_tail);
             // What has no container, such as the reachability matrix, has no output.
-            if *result != SuiteResult::Passed && exit.is_some() {
+            if !matches!(result, SuiteResult::Passed | SuiteResult::Flaky) && exit.is_some() {
                 lines.push(format!(
                     "{suite}: the whole output is in {}",
                     log_path(directory, suite.as_str())
@@ -284,6 +308,15 @@ fn aborted(failure: &Failure, directory: &Path) -> Vec<String> {
     }
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
     lines
+}
+
+/// What speaks against a pass of a suite, made harmless.
+fn told(lines: &mut Vec<String>, suite: &ServiceName, problems: &[String]) {
+    lines.extend(
+        problems
+            .iter()
+            .map(|problem| format!("{suite}: {}", sanitise(problem))),
+    );
 }
 
 /// The last lines of a container's output, made harmless: it may hold anything.

@@ -77,7 +77,13 @@ impl Progress {
                 }
             }
             Event::ServiceStarted { service, .. } => self.set(service, "started, not ready yet"),
-            Event::SuiteStarted { suite } => self.set(suite, "running"),
+            Event::SuiteStarted { suite, attempt: 1 } => self.set(suite, "running"),
+            Event::SuiteStarted { suite, attempt } => {
+                self.set(suite, format!("running, attempt {attempt}"));
+            }
+            Event::SuiteRetried { suite, attempt, .. } => {
+                self.set(suite, format!("attempt {attempt} did not pass, once more"));
+            }
             Event::ServiceReady { service, after, .. } => {
                 self.finish(service, format!("ready after {}", seconds(*after)))
             }
@@ -94,6 +100,7 @@ impl Progress {
             Event::SuiteFinished {
                 suite,
                 result,
+                attempts,
                 duration,
                 tests,
                 failures,
@@ -103,6 +110,10 @@ impl Progress {
                     SuiteResult::Passed => {
                         format!("passed, {tests} tests in {}", seconds(*duration))
                     }
+                    SuiteResult::Flaky => format!(
+                        "flaky, passed at attempt {attempts}, {tests} tests in {}",
+                        seconds(*duration)
+                    ),
                     SuiteResult::Failed => format!("FAILED, {failures} of {tests} tests"),
                     SuiteResult::NotRun => "not run".to_owned(),
                 };

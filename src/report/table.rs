@@ -15,6 +15,7 @@ pub(super) fn seconds(duration: Duration) -> String {
 fn word(result: SuiteResult) -> &'static str {
     match result {
         SuiteResult::Passed => "passed",
+        SuiteResult::Flaky => "flaky",
         SuiteResult::Failed => "FAILED",
         SuiteResult::NotRun => "not run",
     }
@@ -57,17 +58,24 @@ pub(super) fn render(summary: &VerdictSummary) -> String {
             let _ = writeln!(text, "{:<width$}  {}", "", sanitise(remark));
         }
     }
-    let passed = summary
-        .suites
-        .iter()
-        .filter(|row| row.result == SuiteResult::Passed)
-        .count();
+    let of = |result: SuiteResult| {
+        summary
+            .suites
+            .iter()
+            .filter(move |row| row.result == result)
+    };
+    let flaky = of(SuiteResult::Flaky).count();
+    let passed = of(SuiteResult::Passed).count() + flaky;
     let tests: u64 = summary.suites.iter().filter_map(|row| row.tests).sum();
     let verdict = if summary.passed { "passed" } else { "FAILED" };
+    let flaky = match flaky {
+        0 => String::new(),
+        count => format!(", {count} flaky"),
+    };
     let total = summary.suites.len();
     let _ = writeln!(
         text,
-        "\n{verdict}: {passed} of {total} {}, {tests} {} in {}",
+        "\n{verdict}{flaky}: {passed} of {total} {}, {tests} {} in {}",
         if total == 1 { "suite" } else { "suites" },
         if tests == 1 { "test" } else { "tests" },
         seconds(summary.duration)
@@ -85,6 +93,7 @@ mod tests {
         let row = |suite: &str, result, tests, failures, remark: Option<&str>| SuiteRow {
             suite: suite.into(),
             result,
+            attempts: 1,
             tests,
             failures,
             skipped: 0,
@@ -116,6 +125,33 @@ mod tests {
                      suite `e2e` never started: db died
 
         FAILED: 1 of 3 suites, 48 tests in 5.00s
+        ");
+    }
+
+    #[test]
+    fn a_flaky_suite_is_no_silent_pass() {
+        let summary = VerdictSummary {
+            passed: true,
+            suites: vec![SuiteRow {
+                suite: "e2e".into(),
+                result: SuiteResult::Flaky,
+                attempts: 2,
+                tests: Some(3),
+                failures: 0,
+                skipped: 0,
+                duration: Duration::from_millis(780),
+                remark: Some("passed at attempt 2; attempt 1 did not: 1 of 3 tests failed".into()),
+            }],
+            failure: None,
+            duration: Duration::from_secs(5),
+        };
+        insta::assert_snapshot!(render(&summary), @r"
+
+        suite  result    tests  failed  skipped      time
+        e2e    flaky         3       0        0     0.78s
+               passed at attempt 2; attempt 1 did not: 1 of 3 tests failed
+
+        passed, 1 flaky: 1 of 1 suite, 3 tests in 5.00s
         ");
     }
 }

@@ -135,6 +135,7 @@ fn worth_a_line(event: &Event) -> bool {
         | Event::PullRetried { .. }
         | Event::PullFinished { .. }
         | Event::RunStarted { .. }
+        | Event::SuiteRetried { .. }
         | Event::RunAborted { .. }
         | Event::Explained { .. }
         | Event::NetworkWaits { .. }

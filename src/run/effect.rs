@@ -559,8 +559,8 @@ pub enum Timer {
     Run,
     /// The lease is to be renewed.
     Lease,
-    /// The limit of a suite, or the deadline of a job.
-    Container(ServiceName),
+    /// The limit of a suite, by the number of its attempt, or the deadline of a job.
+    Container(ServiceName, u32),
     /// The pause before it is looked again whether a network can be created.
     Network(StepId),
     /// The pause before a container is started once more.

@@ -64,6 +64,7 @@ volumes: { data:  }
     let networks = BTreeMap::from([("default".into(), NetworkId::new("n1"))]);
     let known = container::Known {
         api: NEW,
+        attempt: 1,
         images: &BTreeMap::new(),
         networks: &networks,
         containers: &BTreeMap::new(),

@@ -70,6 +70,7 @@ pub(crate) fn specification(
     let containers = plan.services.keys();
     let known = container::Known {
         api,
+        attempt: 1,
         images: &images.collect(),
         networks: &networks
             .map(|key| (key.clone(), NetworkId::new(format!("id-{key}"))))

@@ -8,11 +8,12 @@ pub const SUITE: Section = Section {
     owner: "`suite`",
     keys: &[
         honoured("faults"),
+        honoured("flaky"),
         honoured("junit"),
+        honoured("retries"),
         honoured("timeout"),
         warned("artifacts"),
         warned("isolation"),
-        warned_unless("retries", &["0"]),
         warned_unless("shards", &["1"]),
     ],
 };

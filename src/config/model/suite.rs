@@ -13,6 +13,10 @@ pub struct Suite {
     pub junit: Vec<String>,
     /// Limit from start to exit; `None` means no limit of its own.
     pub timeout: Option<Duration>,
+    /// How often it may be run once more when it has not passed, each time in a new container.
+    pub retries: u32,
+    /// Whether a pass after a retry is as bad as a failure.
+    pub flaky_fails: bool,
     /// The faults that it may ask for; `None`: it asks for none.
     pub faults: Option<SuiteFaults>,
 }

@@ -45,10 +45,44 @@ pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite
     suite.timeout = map
         .get("timeout")
         .and_then(|node| read_timeout(context, node));
+    if let Some(node) = map.get("retries") {
+        suite.retries = read_retries(context, node).unwrap_or_default();
+    }
+    if let Some(node) = map.get("flaky") {
+        suite.flaky_fails = read_flaky(context, node).unwrap_or_default();
+    }
     suite.faults = map
         .get("faults")
         .and_then(|node| read_faults(context, node));
     Some(suite)
+}
+
+/// Most retries of a suite. More would hide what is broken.
+const MOST_RETRIES: u64 = 10;
+
+/// How often a suite that has not passed is run once more; null is never.
+fn read_retries(context: &mut Context<'_>, node: &Node) -> Option<u32> {
+    if node.is_null() {
+        return None;
+    }
+    let retries = context.integer(node, "retries", 0..=MOST_RETRIES)?;
+    u32::try_from(retries).ok()
+}
+
+/// Whether a pass after a retry is a failure: `fail`, or else `pass`.
+fn read_flaky(context: &mut Context<'_>, node: &Node) -> Option<bool> {
+    let text = context.filled_text(node, "flaky")?;
+    match text.as_str() {
+        "pass" => Some(false),
+        "fail" => Some(true),
+        _ => {
+            let message = format!("unknown value `{}` of `flaky`", shorten(&text));
+            let help =
+                "`pass` counts a suite that passes after a retry as passed, `fail` as failed";
+            context.error_help(&node.place, message, help);
+            None
+        }
+    }
 }
 
 /// `true`, or the kinds that the suite asks for; `false`, null and an empty list are none.

@@ -30,7 +30,7 @@ impl Dispatcher {
         self.report(Event::StepStarted {
             step: id.0,
             what: self.plan.describe(&step.action),
-            cause: step.cause.clone(),
+            cause: self.cause_of(id),
         });
         let work = match &step.action {
             Action::ObtainImage(index) => match &self.plan.images[index.0] {
@@ -52,12 +52,14 @@ impl Dispatcher {
                 let containers = self.containers();
                 let known = container::Known {
                     api: self.api,
+                    attempt: self.attempt(name),
                     images: &self.images,
                     networks: &self.networks,
                     containers: &containers,
                 };
                 let mut spec = container::specification(&self.plan, planned, image, &known);
                 spec.environment.extend(self.fault_variables(name));
+                spec.environment.extend(self.attempt_variable(name));
                 let first = planned.networks.first();
                 match first.and_then(|key| self.among_others(key)) {
                     Some(run) => Work::CreateAmongOthers(run, Box::new(spec)),

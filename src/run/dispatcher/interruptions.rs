@@ -22,15 +22,17 @@ impl Dispatcher {
                     hint: Some("raise `x-envrun.timeout` at the top of the file".to_owned()),
                     explanation: None,
                 };
-                verdict::cut_off_suites(self, now);
+                self.cut_off_suites(now);
                 self.abort(now, failure);
             }
             Timer::Network(step) => self.effect(Effect::Perform(step, Work::ListNetworks)),
             Timer::Lease => self.renew_lease(),
             Timer::Restart(name) => self.restart(&name),
             Timer::Fault(id) => self.undo(id),
-            Timer::Container(name) if self.is_resting(&name) => self.given_up(now, &name),
-            Timer::Container(name) => {
+            Timer::Container(name, _) if self.is_resting(&name) => self.given_up(now, &name),
+            // The limit of an earlier attempt.
+            Timer::Container(name, attempt) if !self.is_current(&name, attempt) => {}
+            Timer::Container(name, _) => {
                 let state = self.services.entry(name.clone()).or_default();
                 if state.exit.is_none()
                     && let Some(container) = state.container.clone()

@@ -44,8 +44,12 @@ impl Dispatcher {
             return self.bug(now, "a start was answered that was not asked for");
         };
         self.step_done(now, step);
+        let attempt = self.attempt(&name);
         if let Some(limit) = limit(&self.plan.services[&name].service) {
-            self.effect(Effect::StartTimer(Timer::Container(name.clone()), limit));
+            self.effect(Effect::StartTimer(
+                Timer::Container(name.clone(), attempt),
+                limit,
+            ));
         }
         self.runs(now, &name, facts);
     }
@@ -68,7 +72,11 @@ impl Dispatcher {
         let container = state.container.clone();
         let service = name.clone();
         if self.plan.services[name].service.role == Role::Suite {
-            self.report(Event::SuiteStarted { suite: service });
+            let attempt = self.attempt(name);
+            self.report(Event::SuiteStarted {
+                suite: service,
+                attempt,
+            });
         } else {
             self.report(Event::ServiceStarted {
                 service,
@@ -195,7 +203,7 @@ impl Dispatcher {
         match planned.service.role {
             Role::Suite => {
                 self.leave_faults(name);
-                verdict::suite_exited(self, now, &planned, log_tail);
+                self.suite_exited(now, &planned, log_tail);
             }
             Role::Job | Role::Service => self.service_exited(now, &planned, exit, log_tail),
         }
@@ -358,15 +366,6 @@ impl Dispatcher {
     /// When a suite started, on the wall clock.
     pub(super) fn wall_clock_start(&self, name: &ServiceName) -> Option<SystemTime> {
         self.outcome.started.checked_add(self.suite_began(name)?)
-    }
-
-    /// From the start of a suite to its end, or to now.
-    pub(super) fn suite_duration(&self, now: Duration, name: &ServiceName) -> Duration {
-        let state = self.services.get(name);
-        let ended = state.and_then(|state| state.ended.as_ref());
-        let end = ended.map_or(now, |(end, _)| *end);
-        let began = self.suite_began(name);
-        began.map_or(Duration::ZERO, |began| end.saturating_sub(began))
     }
 
     /// The last output of a suite.

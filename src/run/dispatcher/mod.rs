@@ -4,6 +4,7 @@
 //! step may begin, what an exit means, when the run is over, what the verdict is. Time comes in as
 //! the duration since the start of the run.
 
+mod attempts;
 mod begin;
 mod explaining;
 pub mod faults;
@@ -11,6 +12,7 @@ mod holding;
 mod hooks;
 mod interruptions;
 mod introduction;
+mod judging;
 mod lives;
 mod networks;
 mod order;
@@ -29,7 +31,7 @@ use crate::engine::{ContainerFacts, Exit, ImageFacts};
 use crate::event::Event;
 use crate::lease;
 use crate::name::{ContainerId, NetworkId, NetworkKey, ServiceName};
-use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::outcome::{Failure, FailureClass, LostAttempt, Outcome};
 use crate::plan::injection::CopyIndex;
 use crate::plan::{Action, ImageIndex, Plan, StepId, readiness};
 use crate::run::effect::{Effect, Input, Timer};
@@ -74,6 +76,8 @@ pub(super) struct ServiceState {
     pub(super) timed_out: bool,
     /// When a suite ended, and its last output.
     ended: Option<(Duration, Vec<String>)>,
+    /// Of a suite, the attempts that did not pass and were followed by another one.
+    lost: Vec<LostAttempt>,
     /// What the readiness rules say; known once the image is.
     requirement: Option<readiness::Requirement>,
     /// What has happened to its container.
@@ -247,7 +251,7 @@ impl Dispatcher {
                 reports,
                 problem,
             } => {
-                verdict::judge_suite(self, now, &suite, reports, problem);
+                self.judge_suite(now, &suite, reports, problem);
             }
             Input::FaultsTried(tried) => self.faults_tried(now, tried),
             Input::PostOpened(opened) => self.post_opened(now, opened),

@@ -19,7 +19,7 @@ impl Dispatcher {
     /// will tell of it. So this goes on until nothing more may begin.
     pub(super) fn advance(&mut self, now: Duration) {
         while self.phase == Phase::Running {
-            verdict::skip_unreachable_suites(self);
+            self.skip_unreachable_suites();
             if self.is_complete() {
                 if self.explaining.is_idle() {
                     verdict::conclude(self, now);

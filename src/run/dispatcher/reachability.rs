@@ -187,6 +187,7 @@ impl Dispatcher {
     pub(super) fn begin_trial(&mut self, step: StepId) {
         self.report(Event::SuiteStarted {
             suite: ServiceName::new(SUITE),
+            attempt: 1,
         });
         let Some(trial) = self.plan.reachability.clone() else {
             return;
@@ -400,24 +401,22 @@ impl Dispatcher {
             .collect();
         let passed = problems.is_empty();
         let outcome = SuiteOutcome {
-            name: name.clone(),
+            attempts: 1,
             result: if passed {
                 SuiteResult::Passed
             } else {
                 SuiteResult::Failed
             },
-            exit: None,
             started: self.wall_clock_start(&name),
             duration: self.suite_duration(now, &name),
             reports: vec![(SUITE.to_owned(), report)],
-            problems: Vec::new(),
             counts,
-            output_tail: Vec::new(),
-            explanation: None,
+            ..SuiteOutcome::unknown(name.clone(), name.clone())
         };
         self.report(Event::SuiteFinished {
             suite: name,
             result: outcome.result,
+            attempts: 1,
             exit: None,
             duration: outcome.duration,
             tests: counts.tests,

@@ -1,4 +1,4 @@
-//! What the end of a suite, of a step and of the run means. Pure, and part of the dispatcher.
+//! What the failure of a step and the end of the run mean. Pure, and part of the dispatcher.
 
 use std::time::Duration;
 
@@ -7,224 +7,15 @@ use crate::engine::{EngineError, FailureKind};
 use crate::event::{Event, SuiteRow, VerdictSummary};
 use crate::image::failure::{PullFailure, classify};
 use crate::image::{PullPolicy, Reference};
-use crate::junit::{self, SuiteProblem};
-use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
 use crate::plan::support::Missing;
-use crate::plan::{Action, Plan, PlannedImage, PlannedService, Pull};
-use crate::run::effect::{CollectedReport, Effect};
+use crate::plan::{Action, Plan, PlannedImage, Pull};
+use crate::run::effect::Effect;
 
 /// A duration as people read it: `0.42s`, `30s`.
 pub(super) fn seconds(duration: Duration) -> String {
     let text = format!("{:.2}", duration.as_secs_f64());
     format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
-/// A suite's container has ended: its reports are collected, if it has any.
-pub(super) fn suite_exited(
-    dispatcher: &mut Dispatcher,
-    now: Duration,
-    planned: &PlannedService,
-    log_tail: Vec<String>,
-) {
-    let name = planned.service.name.clone();
-    let globs = planned
-        .service
-        .suite
-        .as_ref()
-        .map(|suite| suite.junit.clone())
-        .unwrap_or_default();
-    dispatcher.suite_ended(now, &name, log_tail);
-    match dispatcher.collection_of(&name) {
-        Some((container, working_dir)) if !globs.is_empty() => {
-            dispatcher.effect(Effect::Collect {
-                suite: name,
-                container,
-                working_dir,
-                globs,
-            });
-        }
-        _ => judge_suite(dispatcher, now, &name, Vec::new(), None),
-    }
-}
-
-/// Judges a suite by its exit and its reports.
-pub(super) fn judge_suite(
-    dispatcher: &mut Dispatcher,
-    now: Duration,
-    name: &ServiceName,
-    reports: Vec<CollectedReport>,
-    unreadable: Option<String>,
-) {
-    if dispatcher
-        .outcome
-        .suites
-        .iter()
-        .any(|suite| suite.name == *name)
-    {
-        return;
-    }
-    let suite = dispatcher
-        .plan
-        .services
-        .get(name)
-        .and_then(|planned| planned.service.suite.clone())
-        .unwrap_or_default();
-    let state = &dispatcher.services[name];
-    let exit = state.exit.clone();
-    let code = exit.as_ref().and_then(|exit| exit.code);
-    let mut problems = if state.timed_out {
-        let limit = suite.timeout.unwrap_or_default();
-        vec![problem(
-            "Timeout",
-            format!(
-                "suite `{name}` was killed after its limit of {}",
-                seconds(limit)
-            ),
-            true,
-        )]
-    } else if let Some(reason) = unreadable {
-        vec![problem(
-            "ReportUnreadable",
-            format!("the reports of suite `{name}` could not be read: {reason}"),
-            false,
-        )]
-    } else {
-        junit::judge(code, &reports, !suite.junit.is_empty())
-    };
-    if dispatcher.hooks_were_cut_off(name) && !state.timed_out {
-        problems.push(problem(
-            "HookCutOff",
-            format!("suite `{name}` ended before its `post_start` hooks were done"),
-            false,
-        ));
-    }
-    if let Some(exit) = exit.as_ref().filter(|exit| exit.oom_killed) {
-        problems.push(problem(
-            "OutOfMemory",
-            format!("suite `{name}` {exit}"),
-            false,
-        ));
-    }
-    let reports: Vec<(String, junit::Report)> = reports
-        .into_iter()
-        .filter_map(|(path, report)| report.ok().map(|report| (path, report)))
-        .collect();
-    let mut counts = junit::Counts::default();
-    for (_, report) in &reports {
-        counts += report.counts();
-    }
-    let passed = problems.is_empty() && code == Some(0) && counts.failures + counts.errors == 0;
-    let outcome = SuiteOutcome {
-        name: name.clone(),
-        result: if passed {
-            SuiteResult::Passed
-        } else {
-            SuiteResult::Failed
-        },
-        exit,
-        started: dispatcher.wall_clock_start(name),
-        duration: dispatcher.suite_duration(now, name),
-        reports,
-        problems,
-        counts,
-        output_tail: dispatcher.suite_tail(name),
-        explanation: None,
-    };
-    dispatcher.report(Event::SuiteFinished {
-        suite: name.clone(),
-        result: outcome.result,
-        exit: outcome.exit.clone(),
-        duration: outcome.duration,
-        tests: outcome.counts.tests,
-        failures: outcome.counts.failures + outcome.counts.errors,
-        skipped: outcome.counts.skipped,
-        problems: outcome
-            .problems
-            .iter()
-            .map(|problem| problem.message.clone())
-            .collect(),
-        output_tail: if passed {
-            Vec::new()
-        } else {
-            outcome.output_tail.clone()
-        },
-    });
-    dispatcher.outcome.suites.push(outcome);
-    dispatcher.suite_done(now, name, passed);
-    if !passed {
-        dispatcher.explain_suite(name);
-    }
-}
-
-/// Suites that wait for the success of a suite that has failed will never run.
-pub(super) fn skip_unreachable_suites(dispatcher: &mut Dispatcher) {
-    for name in unjudged(dispatcher) {
-        let action = match dispatcher.is_matrix(&name) {
-            true => Action::TryReachability,
-            false => Action::StartContainer(name.clone()),
-        };
-        let never = dispatcher
-            .step_of(&action)
-            .is_some_and(|step| dispatcher.can_never_begin(step));
-        if never {
-            let message =
-                format!("suite `{name}` never started, since a suite that it waits for has failed");
-            push_not_run(dispatcher, Duration::ZERO, &name, "NeverStarted", &message);
-        }
-    }
-}
-
-/// The run's limit was reached: suites that run have failed, the others have not run.
-pub(super) fn cut_off_suites(dispatcher: &mut Dispatcher, now: Duration) {
-    for name in unjudged(dispatcher) {
-        if dispatcher.suite_began(&name).is_some() {
-            let message = format!("suite `{name}` was cut off by the limit of the run");
-            push_not_run(dispatcher, now, &name, "Timeout", &message);
-            if let Some(suite) = dispatcher.outcome.suites.last_mut() {
-                suite.result = SuiteResult::Failed;
-            }
-        }
-    }
-}
-
-fn unjudged(dispatcher: &Dispatcher) -> Vec<ServiceName> {
-    dispatcher
-        .plan
-        .suites()
-        .map(|planned| planned.service.name.clone())
-        .chain(dispatcher.matrix_suite())
-        .filter(|name| {
-            !dispatcher
-                .outcome
-                .suites
-                .iter()
-                .any(|suite| suite.name == *name)
-        })
-        .collect()
-}
-
-fn push_not_run(
-    dispatcher: &mut Dispatcher,
-    now: Duration,
-    name: &ServiceName,
-    kind: &str,
-    message: &str,
-) {
-    let started = dispatcher.wall_clock_start(name);
-    let outcome = SuiteOutcome {
-        name: name.clone(),
-        result: SuiteResult::NotRun,
-        exit: None,
-        started,
-        duration: dispatcher.suite_duration(now, name),
-        reports: Vec::new(),
-        problems: vec![problem(kind, message.to_owned(), false)],
-        counts: junit::Counts::default(),
-        output_tail: Vec::new(),
-        explanation: None,
-    };
-    dispatcher.outcome.suites.push(outcome);
 }
 
 /// The verdict: nothing that comes later changes it. Reports are written, then teardown begins.
@@ -234,16 +25,8 @@ pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
         .failure
         .as_ref()
         .map_or_else(String::new, |failure| failure.message.clone());
-    for name in unjudged(dispatcher) {
-        let (kind, message) = if dispatcher.suite_began(&name).is_some() {
-            ("CutOff", format!("suite `{name}` was cut off: {cause}"))
-        } else {
-            (
-                "NeverStarted",
-                format!("suite `{name}` never started: {cause}"),
-            )
-        };
-        push_not_run(dispatcher, now, &name, kind, &message);
+    for name in dispatcher.unjudged() {
+        dispatcher.leave_unjudged(now, &name, &cause);
     }
     dispatcher
         .outcome
@@ -266,19 +49,36 @@ fn summary(outcome: &Outcome) -> VerdictSummary {
             .map(|suite| SuiteRow {
                 suite: suite.name.clone(),
                 result: suite.result,
+                attempts: suite.attempts,
                 tests: (!suite.reports.is_empty()).then_some(suite.counts.tests),
                 failures: suite.counts.failures + suite.counts.errors,
                 skipped: suite.counts.skipped,
                 duration: suite.duration,
-                remark: suite
-                    .problems
-                    .first()
-                    .map(|problem| problem.message.clone()),
+                remark: remark(suite),
             })
             .collect(),
         failure: outcome.failure.clone(),
         duration: outcome.duration,
     }
+}
+
+/// What has to be said of a suite beside its row: the first thing that speaks against a pass, or why
+/// there were several attempts.
+fn remark(suite: &SuiteOutcome) -> Option<String> {
+    let problem = suite.problems.first();
+    if let Some(problem) = problem {
+        return Some(problem.message.clone());
+    }
+    let lost = suite.lost.last()?;
+    let attempt = suite.lost.len();
+    Some(match suite.result {
+        SuiteResult::Flaky => format!(
+            "passed at attempt {}; attempt {attempt} did not: {}",
+            suite.attempts,
+            lost.reason()
+        ),
+        _ => format!("none of {} attempts passed", suite.attempts),
+    })
 }
 
 /// What it means that the engine does not answer any more.
@@ -464,14 +264,5 @@ fn image_failure(pull: &Pull, message: &str) -> (&'static str, String) {
             "ImageMissing",
             "is the name right, and its tag? `docker pull` tells".to_owned(),
         ),
-    }
-}
-
-fn problem(kind: &str, message: String, is_failure: bool) -> SuiteProblem {
-    SuiteProblem {
-        kind: kind.to_owned(),
-        message,
-        details: String::new(),
-        is_failure,
     }
 }

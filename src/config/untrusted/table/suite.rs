@@ -7,6 +7,7 @@ pub(super) const GROUPS: &[Group] = &[Group {
     fine: &[
         "artifacts",
         "faults",
+        "flaky",
         "isolation",
         "junit",
         "retries",

@@ -259,7 +259,10 @@ impl Dispatcher {
 
     fn has_ended(&self, suite: &ServiceName) -> bool {
         let state = self.services.get(suite);
-        state.is_some_and(|state| state.exit.is_some())
+        state.is_some_and(|state| {
+            let is_between = state.started_at.is_none() && !state.lost.is_empty();
+            state.exit.is_some() || is_between
+        })
     }
 
     /// A fault is in effect, or could not be done.
@@ -410,7 +413,11 @@ impl Dispatcher {
 
     /// A suite has ended: so do its faults. What is dead stays so if nobody needs it any more.
     pub(super) fn leave_faults(&mut self, suite: &ServiceName) {
-        let ended = |planned: &PlannedService| self.has_ended(&planned.service.name);
+        // One that may be run once more may still need what is dead.
+        let ended = |planned: &PlannedService| {
+            let name = &planned.service.name;
+            self.has_ended(name) && (self.is_judged(name) || !self.may_retry(name))
+        };
         let is_last = self.plan.suites().all(ended);
         let is_last = is_last && self.plan.reachability.is_none();
         let nobody = is_last && self.settings.hold.is_none();
