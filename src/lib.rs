@@ -17,6 +17,8 @@ pub mod host;
 pub mod image;
 pub mod junit;
 pub mod lease;
+pub mod lines;
+pub mod mask;
 pub mod name;
 pub mod options;
 pub mod outcome;

@@ -309,6 +309,7 @@ fn type_project(canonical: &Canonical, problems: &mut Problems) -> Project {
         volumes: BTreeMap::new(),
         settings: Settings::default(),
         limits: None,
+        to_mask: Vec::new(),
     };
     let Some(root) = canonical.root.mapping() else {
         return project;
@@ -325,6 +326,7 @@ fn type_project(canonical: &Canonical, problems: &mut Problems) -> Project {
     };
     project.settings = read::read_settings(&mut context, root, &canonical.active);
     check::assemble(&mut context, parts, &mut project);
+    project.to_mask = std::mem::take(&mut context.to_mask);
     std::mem::swap(&mut context.problems, problems);
     project
 }

@@ -26,6 +26,7 @@ pub use self::ready::{
 pub use self::suite::{Suite, SuiteFaults};
 
 use crate::image::{Platform, PullPolicy};
+use crate::mask::Secret;
 use crate::name::{NetworkKey, ServiceName, VolumeKey};
 pub use crate::options::{ContainerOptions, EndpointOptions, Ipam, Limits, MountOptions, Protocol};
 
@@ -47,6 +48,10 @@ pub struct Project {
     pub settings: Settings,
     /// Limits on every container, for strangers' code.
     pub limits: Option<Limits>,
+    /// Values that must not be seen: of `secrets:` that a service or a build uses, and of variables
+    /// that `environment:` or `args:` take by name. They say in which order they were found, and some
+    /// may be there twice.
+    pub to_mask: Vec<Secret>,
 }
 
 /// What a service is for; decided by the file, not by its name.

@@ -178,7 +178,9 @@ fn read_secret(context: &mut Context<'_>, (name, item): (&str, &Node)) -> Option
     let map = context.secrets?.get(name).and_then(Node::mapping)?;
     if let Some(node) = map.get("file") {
         let text = context.filled_text(node, "file")?;
-        return Some(BuildSecret::File(context.path(&text)));
+        let path = context.path(&text);
+        context.mask_file(name, &path, &node.place);
+        return Some(BuildSecret::File(path));
     }
     let Some(node) = map.get("environment") else {
         let message = format!("secret `{}` cannot be used by a build", shorten(name));
@@ -193,7 +195,9 @@ fn read_secret(context: &mut Context<'_>, (name, item): (&str, &Node)) -> Option
         let help = format!("the build goes without secret `{}`", shorten(name));
         context.warn(&node.place, message, Some(&help));
     }
-    value.map(|value| BuildSecret::Value(Hidden::new(value)))
+    let value = value?;
+    context.mask_secret(name, value.as_str());
+    Some(BuildSecret::Value(Hidden::new(value)))
 }
 
 fn read_ssh(context: &mut Context<'_>, map: &Mapping) -> BTreeMap<String, PathBuf> {

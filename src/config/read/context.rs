@@ -9,6 +9,7 @@ use super::super::keys::{EXTENSION, Policy, Section};
 use super::super::source::Place;
 use super::super::suggest::{did_you_mean, nearest};
 use super::super::yaml::{Key, Mapping, Node, Value, shorten};
+use crate::mask::Secret;
 
 /// Ports of all services together, ranges expanded; more is a mistake, or meant to exhaust memory.
 const MAX_PORTS: usize = 200_000;
@@ -23,6 +24,8 @@ pub(in crate::config) struct Context<'a> {
     pub(in crate::config) directory: &'a Path,
     /// The top-level `secrets`, which builds look into.
     pub(in crate::config) secrets: Option<&'a Mapping>,
+    /// Values that must not be seen, of the services that were read.
+    pub(in crate::config) to_mask: Vec<Secret>,
     /// The files are those of strangers, whose containers do not write to this host.
     pub(in crate::config) confined: bool,
     ports_left: usize,
@@ -39,6 +42,7 @@ impl<'a> Context<'a> {
             variables,
             directory,
             secrets: None,
+            to_mask: Vec::new(),
             confined: false,
             ports_left: MAX_PORTS,
         }

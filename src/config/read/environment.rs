@@ -21,6 +21,7 @@ pub(super) fn read_environment(context: &mut Context<'_>, map: &Mapping) -> Envi
     };
     let mut environment = Environment::default();
     for pair in pairs {
+        context.mask_by_name(&pair);
         match pair.value {
             Some(value) => {
                 environment.variables.insert(pair.key, value);

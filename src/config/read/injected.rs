@@ -244,7 +244,11 @@ pub(in crate::config) fn resolve(
             continue;
         };
         if found.resolved.is_none() {
-            found.resolved = Some(content_of(context, kind, &wanted.source, found));
+            let content = content_of(context, kind, &wanted.source, found);
+            if let Some(content) = &content {
+                context.mask_injected((kind, &wanted.source), content, &wanted.place);
+            }
+            found.resolved = Some(content);
         }
         let Some(content) = found.resolved.clone().flatten() else {
             continue;

@@ -23,6 +23,7 @@ mod scalar;
 mod service;
 mod sharing;
 mod suite;
+mod to_mask;
 
 use std::collections::BTreeSet;
 

@@ -16,6 +16,8 @@ pub(super) struct Pair {
     /// `None` for a key without a value.
     pub(super) value: Option<String>,
     pub(super) place: Place,
+    /// Where the value is written; in a list the same.
+    pub(super) written: Place,
 }
 
 impl Context<'_> {
@@ -315,6 +317,7 @@ impl Context<'_> {
                         key: entry.key.text.clone(),
                         value,
                         place: entry.key.place.clone(),
+                        written: entry.value.place.clone(),
                     });
                 }
             }
@@ -334,6 +337,7 @@ impl Context<'_> {
                         key,
                         value,
                         place: item.place.clone(),
+                        written: item.place.clone(),
                     });
                 }
             }
@@ -362,6 +366,7 @@ impl Context<'_> {
     pub(super) fn resolved_pairs(&mut self, node: &Node, what: &str) -> BTreeMap<String, String> {
         let mut resolved = BTreeMap::new();
         for pair in self.pairs(node, what) {
+            self.mask_by_name(&pair);
             let value = pair
                 .value
                 .or_else(|| self.variables.get(&pair.key).cloned());

@@ -7,6 +7,7 @@ mod hostile;
 mod images;
 mod injected;
 mod lifecycle;
+mod masking;
 mod merging;
 mod options;
 mod problems;

@@ -1,0 +1,70 @@
+//! Variables of which everybody knows that they hold no secret, though they are often handed through
+//! by name: masking a path or a commit would take it out of every log, and protect nobody.
+//!
+//! Names in full, never beginnings: `GITHUB_PAT` begins like `GITHUB_SHA`.
+
+/// Whether the value of a variable is nothing to hide, by the variable's name. Who hides it all the
+/// same names it with `--mask`.
+#[must_use]
+pub fn is_public(variable: &str) -> bool {
+    NAMES
+        .iter()
+        .any(|names| names.split_ascii_whitespace().any(|name| name == variable))
+}
+
+/// Of the system and its tools, and of what CI systems say of a job.
+const NAMES: [&str; 7] = [
+    "CI COLUMNS DISPLAY EDITOR ENV ENVIRONMENT HOME HOSTNAME LANG LANGUAGE LC_ALL LC_CTYPE LOGNAME \
+     NODE_ENV OLDPWD PATH PWD RAILS_ENV SHELL TERM TMPDIR TZ USER USERNAME",
+    "COMPOSE_FILE COMPOSE_PROFILES COMPOSE_PROJECT_NAME DOCKER_HOST",
+    "GITHUB_ACTION GITHUB_ACTIONS GITHUB_ACTOR GITHUB_API_URL GITHUB_BASE_REF GITHUB_EVENT_NAME \
+     GITHUB_EVENT_PATH GITHUB_HEAD_REF GITHUB_JOB GITHUB_REF GITHUB_REF_NAME GITHUB_REF_TYPE \
+     GITHUB_REPOSITORY GITHUB_REPOSITORY_OWNER GITHUB_RUN_ATTEMPT GITHUB_RUN_ID GITHUB_RUN_NUMBER \
+     GITHUB_SERVER_URL GITHUB_SHA GITHUB_WORKFLOW GITHUB_WORKSPACE RUNNER_ARCH RUNNER_NAME RUNNER_OS \
+     RUNNER_TEMP RUNNER_TOOL_CACHE",
+    "CI_API_V4_URL CI_BUILDS_DIR CI_COMMIT_BRANCH CI_COMMIT_REF_NAME CI_COMMIT_REF_SLUG CI_COMMIT_SHA \
+     CI_COMMIT_SHORT_SHA CI_COMMIT_TAG CI_COMMIT_TITLE CI_DEFAULT_BRANCH CI_JOB_ID CI_JOB_NAME \
+     CI_JOB_STAGE CI_JOB_URL CI_MERGE_REQUEST_IID CI_NODE_INDEX CI_NODE_TOTAL CI_PIPELINE_ID \
+     CI_PIPELINE_IID CI_PIPELINE_SOURCE CI_PIPELINE_URL CI_PROJECT_DIR CI_PROJECT_ID CI_PROJECT_NAME \
+     CI_PROJECT_NAMESPACE CI_PROJECT_PATH CI_PROJECT_URL CI_REGISTRY CI_REGISTRY_IMAGE CI_SERVER_HOST \
+     CI_SERVER_URL GITLAB_CI",
+    "BRANCH_NAME BUILD_DISPLAY_NAME BUILD_ID BUILD_NUMBER BUILD_TAG BUILD_URL GIT_BRANCH GIT_COMMIT \
+     JENKINS_HOME JENKINS_URL JOB_BASE_NAME JOB_NAME JOB_URL NODE_NAME WORKSPACE",
+    "BUILDKITE BUILDKITE_BRANCH BUILDKITE_BUILD_ID BUILDKITE_BUILD_NUMBER BUILDKITE_BUILD_URL \
+     BUILDKITE_COMMIT BUILDKITE_JOB_ID BUILDKITE_PIPELINE_SLUG BUILDKITE_REPO CIRCLECI CIRCLE_BRANCH \
+     CIRCLE_BUILD_NUM CIRCLE_BUILD_URL CIRCLE_NODE_INDEX CIRCLE_NODE_TOTAL CIRCLE_SHA1 \
+     CIRCLE_WORKING_DIRECTORY",
+    "AGENT_BUILDDIRECTORY BUILD_BUILDID BUILD_BUILDNUMBER BUILD_REPOSITORY_NAME BUILD_SOURCEBRANCH \
+     BUILD_SOURCEBRANCHNAME BUILD_SOURCEVERSION SYSTEM_DEFAULTWORKINGDIRECTORY SYSTEM_JOBID TF_BUILD \
+     TEAMCITY_VERSION",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_describes_a_job_is_public_and_what_opens_something_is_not() {
+        for name in [
+            "CI",
+            "HOME",
+            "USERNAME",
+            "GITHUB_ACTION",
+            "RUNNER_TOOL_CACHE",
+            "CI_COMMIT_REF_NAME",
+            "TEAMCITY_VERSION",
+        ] {
+            assert!(is_public(name), "{name}");
+        }
+        for name in [
+            "GITHUB_TOKEN",
+            "GITHUB_PAT",
+            "CI_JOB_TOKEN",
+            "DATABASE_URL",
+            "HOMES",
+            "",
+        ] {
+            assert!(!is_public(name), "{name}");
+        }
+    }
+}
