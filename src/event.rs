@@ -122,6 +122,21 @@ pub enum Event {
         #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
         duration: Duration,
     },
+    /// An image that services need is there, pulled, built, or found on the engine.
+    ImageObtained {
+        /// The image as the file names it, or the service whose `build` it is.
+        image: String,
+        /// Its id on the engine.
+        id: String,
+        /// Under which digests registries have it, `NAME@sha256:…`; none for what was built here.
+        digests: Vec<String>,
+        /// Its platform: `linux/amd64`.
+        platform: String,
+        /// Whether it was built for this run.
+        built: bool,
+        /// The services that use it.
+        services: Vec<ServiceName>,
+    },
     /// A network cannot be created before another run has ended.
     NetworkWaits {
         /// The network, by its key in the file.

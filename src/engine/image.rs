@@ -13,6 +13,9 @@ use crate::name::ImageId;
 pub struct ImageFacts {
     /// Content id.
     pub id: ImageId,
+    /// Under which digests registries have it, as `docker.io/library/postgres@sha256:…`, ascending. An image
+    /// that was built or imported here has none.
+    pub digests: Vec<String>,
     /// TCP ports of `EXPOSE`, ascending.
     pub exposed_tcp: Vec<u16>,
     /// Paths of `VOLUME`, ascending.

@@ -42,7 +42,9 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
         {
             vec![format!("{what}: done after {}", seconds(*duration))]
         }
-        Event::StepStarted { .. } | Event::StepFinished { .. } => Vec::new(),
+        Event::StepStarted { .. } | Event::StepFinished { .. } | Event::ImageObtained { .. } => {
+            Vec::new()
+        }
         Event::PullStarted {
             image,
             from,

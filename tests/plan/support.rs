@@ -38,6 +38,7 @@ pub(crate) fn plan(compose: &str, selection: &Selection) -> Result<String, Strin
 pub(crate) fn image() -> ImageFacts {
     ImageFacts {
         id: ImageId::new("sha256:0"),
+        digests: Vec::new(),
         exposed_tcp: Vec::new(),
         volumes: Vec::new(),
         environment: Vec::new(),

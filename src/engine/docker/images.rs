@@ -54,6 +54,8 @@ pub(super) async fn inspect(
     exposed_tcp.sort_unstable();
     let mut volumes = config.volumes.unwrap_or_default();
     volumes.sort_unstable();
+    let mut digests = inspected.repo_digests.unwrap_or_default();
+    digests.sort_unstable();
     let nanoseconds = |value: Option<i64>| {
         Duration::from_nanos(
             value
@@ -63,6 +65,7 @@ pub(super) async fn inspect(
     };
     Ok(Some(ImageFacts {
         id: ImageId::new(id),
+        digests,
         exposed_tcp,
         volumes,
         environment: config.env.unwrap_or_default(),

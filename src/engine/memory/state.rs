@@ -182,6 +182,7 @@ impl State {
             &[]
         };
         Some(ImageFacts {
+            digests: Vec::new(),
             exposed_tcp: if postgres { vec![5432] } else { Vec::new() },
             volumes: if postgres || id.as_str().contains("volume") {
                 vec!["/data".to_owned()]

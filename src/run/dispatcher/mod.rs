@@ -10,6 +10,7 @@ mod explaining;
 pub mod faults;
 mod holding;
 mod hooks;
+mod images;
 mod interruptions;
 mod introduction;
 mod judging;

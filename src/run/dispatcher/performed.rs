@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Dispatcher, Progress, verdict};
-use crate::engine::{BuildSpec, EngineError, FailureKind, ImageFacts};
+use crate::engine::{BuildSpec, EngineError, FailureKind};
 use crate::event::Event;
 use crate::image::PullPolicy;
 use crate::name::{ContainerId, NetworkId};
@@ -20,13 +20,6 @@ impl Dispatcher {
             what,
             duration,
         });
-    }
-
-    pub(super) fn image_obtained(&mut self, now: Duration, step: StepId, facts: ImageFacts) {
-        if let Action::ObtainImage(index) = self.plan.steps[step.0].action {
-            self.images.insert(index, facts);
-        }
-        self.step_done(now, step);
     }
 
     pub(super) fn network_created(&mut self, now: Duration, step: StepId, id: NetworkId) {

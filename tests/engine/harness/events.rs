@@ -70,6 +70,19 @@ pub(crate) fn read(out: &Path) -> Vec<Event> {
         .collect()
 }
 
+/// What is wrong with these events by the published schema.
+pub(crate) fn problems(events: &[Event]) -> Vec<String> {
+    let schema = include_str!("../../../docs/schemas/event.schema.json");
+    let schema: Value = serde_json::from_str(schema).expect("JSON");
+    let wrong = events.iter().flat_map(|event| {
+        let problems = super::validate::problems(&schema, &event.0);
+        problems
+            .into_iter()
+            .map(|problem| format!("{}: {problem}", event.kind()))
+    });
+    wrong.collect()
+}
+
 /// The id of the run that writes there, once it has one.
 pub(crate) fn run_id(out: &Path) -> Option<String> {
     read(out)

@@ -179,6 +179,8 @@ impl<'project> Run<'project> {
     #[track_caller]
     fn ended_within(&mut self, deadline: Duration) -> Finished<'project> {
         let status = self.wait(deadline);
+        let events = events::read(&self.out);
+        assert_eq!(events::problems(&events), [""; 0], "by docs/schemas");
         Finished {
             project: self.project,
             code: status
@@ -186,7 +188,7 @@ impl<'project> Run<'project> {
                 .unwrap_or_else(|| panic!("killed by signal {:?}", status.signal())),
             stdout: fs::read_to_string(&self.stdout).unwrap(),
             stderr: self.said(),
-            events: events::read(&self.out),
+            events,
             out: self.out.clone(),
         }
     }
