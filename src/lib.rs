@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod plan;
 pub mod probe;
 pub mod reachability;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod settings;

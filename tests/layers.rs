@@ -104,10 +104,12 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "reachability",
             ],
         ),
+        ("replay", &["config::suggest", "event", "junit", "outcome"]),
         (
             "report",
             &[
                 "clock", "engine", "event", "junit", "lease", "mask", "name", "outcome", "plan",
+                "clock", "engine", "event", "junit", "lease", "name", "outcome", "plan", "replay",
                 "run",
             ],
         ),
@@ -130,6 +132,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "plan",
                 "probe",
                 "reachability",
+                "replay",
                 "report",
                 "run",
                 "settings",
@@ -265,6 +268,7 @@ fn pure_rooms_do_no_io() {
             || path.starts_with("lines")
             || path.starts_with("mask")
             || path.starts_with("reachability")
+            || path.starts_with("replay")
             || path.starts_with("plan")
             || path == Path::new("run/dispatcher.rs")
             || path == Path::new("run/verdict.rs")

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod model;
 mod print;
 mod read;
+pub mod replay;
 mod setting;
 pub mod size;
 pub mod source;
@@ -35,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use self::diagnostic::{Problem, Problems, Severity};
-use self::format::{File, Loader, Scope};
+use self::format::{Asked, File, Loader, Scope};
 use self::model::{Project, Settings};
 use self::read::Context;
 use self::setting::{Setting, find_files};
@@ -173,6 +174,8 @@ struct Canonical {
     shown: Vec<String>,
     /// The files are those of strangers.
     confined: bool,
+    /// What the files have asked of the outside.
+    asked: Asked,
 }
 
 /// Goes from the files to the canonical tree, and checks it.
@@ -208,6 +211,7 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
     };
     let has_all = parsed.len() == files.len();
     let root = loader.layers(parsed, &scope, &[]);
+    let mut asked_for = loader.asked();
     let mut order = loader.order;
     let shown: Vec<String> = files.into_iter().map(|(_, shown)| shown).collect();
     let Some(mut root) =
@@ -236,6 +240,7 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
                 variables: &scope.variables,
                 shown_from: &asked,
                 order: &mut order,
+                asked: &mut asked_for,
                 problems,
             },
         );
@@ -255,6 +260,7 @@ fn canonical(request: &Request, problems: &mut Problems) -> Option<Canonical> {
         json,
         shown,
         confined: scope.confines.is_some(),
+        asked: asked_for,
     })
 }
 

@@ -3,7 +3,8 @@
 //! Owns the order of precedence: the host's environment wins over `.env`. The host's environment is
 //! given; it is never read here.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Problem, Problems};
@@ -119,11 +120,16 @@ fn hidden(name: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Replacer {
     left: usize,
+    /// The variables that were asked for.
+    pub(super) used: BTreeSet<String>,
 }
 
 impl Default for Replacer {
     fn default() -> Self {
-        Self { left: MAX_TOTAL }
+        Self {
+            left: MAX_TOTAL,
+            used: BTreeSet::new(),
+        }
     }
 }
 
@@ -133,6 +139,7 @@ impl Replacer {
             variables: &scope.variables,
             confines: scope.confines.as_deref(),
             left: &mut self.left,
+            used: &mut self.used,
             problems,
         };
         replacing.node(tree, &mut Vec::new());
@@ -144,6 +151,7 @@ struct Replacing<'r> {
     variables: &'r BTreeMap<String, String>,
     confines: Option<&'r Confines>,
     left: &'r mut usize,
+    used: &'r mut BTreeSet<String>,
     problems: &'r mut Problems,
 }
 
@@ -230,8 +238,14 @@ impl Replacing<'_> {
 
     fn scalar(&mut self, scalar: &Scalar, place: &Place) -> Option<String> {
         let part = |range: std::ops::Range<usize>| part_of(scalar, place, range);
-        let lookup = |name: &str| self.variables.get(name).map(String::as_str);
-        match interpolate(&scalar.text, &lookup) {
+        let asked = RefCell::new(Vec::new());
+        let lookup = |name: &str| {
+            asked.borrow_mut().push(name.to_owned());
+            self.variables.get(name).map(String::as_str)
+        };
+        let interpolated = interpolate(&scalar.text, &lookup);
+        self.used.extend(asked.into_inner());
+        match interpolated {
             Ok(done) => {
                 for (name, range) in done.unset {
                     let problem = unset(&name, &part(range), self.confines);

@@ -1,6 +1,7 @@
 //! `env_file` and `label_file` of a service: their contents become part of `environment` and
 //! `labels`.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use super::super::dotenv::{self, DotenvError};
 use super::super::files::{read, shown_name};
 use super::super::source::Source;
 use super::super::yaml::{Entry, Key, Mapping, Node, Value, shorten};
-use super::cast;
+use super::{Asked, cast};
 
 /// What reading needs to know.
 pub(in crate::config) struct Reading<'r> {
@@ -18,6 +19,8 @@ pub(in crate::config) struct Reading<'r> {
     pub(in crate::config) shown_from: &'r Path,
     /// Order of the next file.
     pub(in crate::config) order: &'r mut usize,
+    /// What the files ask for, and which they are.
+    pub(in crate::config) asked: &'r mut Asked,
     pub(in crate::config) problems: &'r mut Problems,
 }
 
@@ -67,7 +70,9 @@ impl Reading<'_> {
                 continue;
             };
             let variables = self.variables;
+            let used = RefCell::new(Vec::new());
             let lookup = |name: &str| {
+                used.borrow_mut().push(name.to_owned());
                 let known = variables.get(name).or_else(|| values.get(name));
                 known.map(String::as_str)
             };
@@ -94,6 +99,7 @@ impl Reading<'_> {
                     continue;
                 }
             };
+            self.asked.used.extend(used.into_inner());
             match parsed {
                 Ok(variables) => found = variables,
                 Err(errors) => self.report(&source, errors),
@@ -169,6 +175,7 @@ impl Reading<'_> {
         match read(file, &shown, *self.order) {
             Ok(source) => {
                 *self.order += 1;
+                self.asked.read.push(file.to_owned());
                 Some(source)
             }
             Err(problem) => {

@@ -27,7 +27,7 @@ mod unique;
 mod values;
 mod volume;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -76,6 +76,17 @@ impl Scope {
     }
 }
 
+/// What the files of a project have asked of the outside.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// Variables that stand in values.
+    pub(super) used: BTreeSet<String>,
+    /// Variables whose values are taken by their names alone.
+    pub(super) named: BTreeSet<String>,
+    /// The files themselves, those that they include or extend, and files with variables of services.
+    pub(super) read: Vec<PathBuf>,
+}
+
 /// One file that was read.
 pub(super) struct File {
     /// Absolute path.
@@ -91,6 +102,10 @@ pub(super) struct Loader<'a> {
     /// Order of the next file that is read.
     pub(super) order: usize,
     replacer: Replacer,
+    /// Variables whose values are taken by their names alone: `environment: [NAME]`.
+    named: BTreeSet<String>,
+    /// The files that were read, in order.
+    read: Vec<PathBuf>,
     copies_left: usize,
     /// Services of files that others extend, by file and by the directory of who asks.
     bases: HashMap<(PathBuf, PathBuf), Option<Rc<extends::Base>>>,
@@ -103,8 +118,19 @@ impl<'a> Loader<'a> {
             shown_from,
             order,
             replacer: Replacer::default(),
+            named: BTreeSet::new(),
+            read: Vec::new(),
             copies_left: MAX_COPIES,
             bases: HashMap::new(),
+        }
+    }
+
+    /// What the files have asked of the outside, once they are read.
+    pub(super) fn asked(&mut self) -> Asked {
+        Asked {
+            used: std::mem::take(&mut self.replacer.used),
+            named: std::mem::take(&mut self.named),
+            read: std::mem::take(&mut self.read),
         }
     }
 
@@ -123,6 +149,9 @@ impl<'a> Loader<'a> {
             }
         };
         self.order += 1;
+        if shown != "-" {
+            self.read.push(path.to_owned());
+        }
         Some(self.parse(&source, path))
     }
 
@@ -165,6 +194,7 @@ impl<'a> Loader<'a> {
             defaults::apply(root);
             values::check(root, self.problems);
             paths::resolve(root, scope);
+            normalise::named(root, &mut self.named);
             normalise::resolve_variables(root, &scope.variables);
         }
         Some(dict)

@@ -1,7 +1,7 @@
 //! What the specification adds to a merged project: the default network, names of resources,
 //! dependencies that follow from other keys, and variables without a value.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::super::source::Place;
 use super::super::yaml::{Entry, Key, Mapping, Node, Scalar, Value};
@@ -29,6 +29,37 @@ pub(super) fn resolve_variables(root: &mut Mapping, variables: &BTreeMap<String,
         {
             let content = Node::text(value, &node.place);
             config.set("content", content);
+        }
+    }
+}
+
+/// Notes which variables are taken by their names alone, before their values are: in `environment` and
+/// `build.args`, and as the contents of secrets and configs.
+pub(super) fn named(root: &mut Mapping, found: &mut BTreeSet<String>) {
+    let mut note = |node: Option<&Node>| match node.map(|node| &node.value) {
+        Some(Value::Sequence(items)) => found.extend(
+            items
+                .iter()
+                .filter_map(Node::as_text)
+                .filter(|text| !text.contains('='))
+                .map(str::to_owned),
+        ),
+        Some(Value::Mapping(map)) => found.extend(
+            map.entries
+                .iter()
+                .filter(|entry| entry.value.is_null())
+                .map(|entry| entry.key.text.clone()),
+        ),
+        _ => {}
+    };
+    for (_, service) in each_mapping(root, "services") {
+        note(service.get("environment"));
+        note(service.get("build").and_then(|build| build.get("args")));
+    }
+    for section in ["configs", "secrets"] {
+        for (_, resource) in each_mapping(root, section) {
+            let name = resource.get("environment").and_then(Node::as_text);
+            found.extend(name.map(str::to_owned));
         }
     }
 }

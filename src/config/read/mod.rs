@@ -27,6 +27,7 @@ mod to_mask;
 
 use std::collections::BTreeSet;
 
+pub(super) use self::service::{SHORT, is_short};
 pub(super) use context::Context;
 pub(super) use networks::{read_networks, read_volumes};
 pub(super) use service::ReadService;

@@ -239,7 +239,7 @@ fn read_dependency(context: &mut Context<'_>, entry: &Entry) -> Dependency {
     };
     match CONDITIONS.iter().find(|(name, _)| *name == text) {
         // The short form waits for readiness; only what is written out means no more than a start.
-        Some(_) if node.scalar().is_some_and(|scalar| scalar.implied) => {}
+        Some(_) if node.scalar().is_some_and(|scalar| scalar.implied) || is_short(map) => {}
         Some((_, condition)) => dependency.condition = *condition,
         None => {
             let names = CONDITIONS.map(|(name, _)| name);
@@ -253,3 +253,13 @@ fn read_dependency(context: &mut Context<'_>, entry: &Entry) -> Dependency {
     }
     dependency
 }
+
+/// Whether a dependency that is written out was written in its short form before a model was made of
+/// it, which notes this: see [`replay`](super::super::replay).
+pub(in crate::config) fn is_short(dependency: &Mapping) -> bool {
+    let mark = dependency.get(SHORT).and_then(Node::scalar);
+    mark.is_some_and(|scalar| scalar.text == "true")
+}
+
+/// The key that notes it. Compose takes no notice of keys like it.
+pub(in crate::config) const SHORT: &str = "x-envrun-short";
