@@ -251,6 +251,8 @@ impl LostAttempt {
 pub struct Readiness {
     /// The service or job.
     pub service: ServiceName,
+    /// What people call it: of a copy for one suite alone, `db (of e2e)`.
+    pub title: String,
     /// From its start.
     pub duration: Duration,
     /// `None` when it is ready (or completed).

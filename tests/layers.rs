@@ -109,8 +109,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             "report",
             &[
                 "clock", "engine", "event", "junit", "lease", "mask", "name", "outcome", "plan",
-                "clock", "engine", "event", "junit", "lease", "name", "outcome", "plan", "replay",
-                "run",
+                "replay", "run",
             ],
         ),
         (

@@ -364,6 +364,7 @@ fn members(found: &Found) -> Vec<Member> {
         let of = one.labels.get(SERVICE_LABEL).map_or(name, String::as_str);
         Member {
             name: ServiceName::new(name),
+            known_as: ServiceName::new(name),
             of: ServiceName::new(of),
             container: Some(ContainerId::new(one.resource.id.as_str())),
             running: one.status.starts_with("Up"),

@@ -17,7 +17,7 @@ use crate::lease::Identity;
 use crate::name::ServiceName;
 use crate::plan::host::Host;
 use crate::plan::subnet;
-use crate::plan::{Plan, Selection, within};
+use crate::plan::{Plan, Selection, isolation, within};
 use crate::run::gc::Found;
 use crate::settings::{self, Flags, Loaded as Configured, Settings};
 
@@ -236,6 +236,9 @@ pub(super) async fn plan(
         let message = "the reachability matrix is not tested in an environment that is held";
         warnings.push(Problem::warning(message));
     }
+    if matches!(part, Part::Environment) {
+        warnings.extend(not_in_held(&loaded.project));
+    }
     warnings.extend(configured.warnings);
     let warnings = arguments.files.judge(warnings)?;
     let selection = part.selection();
@@ -276,6 +279,17 @@ pub(super) async fn plan(
     })
 }
 
+/// The suites that will not run in the environment that is to be held.
+fn not_in_held(project: &Project) -> impl Iterator<Item = Problem> {
+    let names = project.services.keys();
+    let own = names.filter(|name| isolation::is_own(project, name));
+    own.map(|suite| {
+        Problem::warning(format!(
+            "suite `{suite}` has `isolation: own` and is no part of what `envrun run --in` runs here"
+        ))
+    })
+}
+
 /// Checks that what the suites need of a held environment is there.
 fn held_within(project: &Project, selection: &Selection, held: &Found) -> Result<(), ExitCode> {
     let suites = project.services.values();
@@ -287,6 +301,14 @@ fn held_within(project: &Project, selection: &Selection, held: &Found) -> Result
         })
         .filter(|name| !selection.skip.iter().any(|skip| skip == name.as_str()))
         .collect();
+    let own = suites.iter().find(|name| isolation::is_own(project, name));
+    if let Some(suite) = own {
+        complain(&format!(
+            "suite `{suite}` has `isolation: own`, and run {} holds the environment that is shared\nhint: `envrun run --only {suite}` gives it an environment of its own; `--skip {suite}` leaves it out",
+            held.run
+        ));
+        return Err(ExitCode::Usage);
+    }
     for name in within::needed(project, &suites) {
         let of_service = |one: &&Belonging| {
             one.resource.kind == ResourceKind::Container

@@ -23,7 +23,7 @@ pub use self::ready::{
     Ready, ReadyHttp, ReadyKind, ReadyPace, ReadyProbe, ReadyStream, ReadyTls, ReadyTree,
     ServerProtocol,
 };
-pub use self::suite::{Suite, SuiteFaults};
+pub use self::suite::{Isolation, Suite, SuiteFaults};
 
 use crate::image::{Platform, PullPolicy};
 use crate::mask::Secret;

@@ -82,6 +82,26 @@ impl Node {
         matches!(self.standing, Standing::Running { .. })
     }
 
+    /// Calls everything as the file does.
+    fn call(&mut self, shown: &BTreeMap<&ServiceName, &ServiceName>, plan: &Plan) {
+        let known = |name: &ServiceName| (*shown.get(name).unwrap_or(&name)).clone();
+        let networks = std::mem::take(&mut self.networks).into_iter();
+        self.networks = networks
+            .map(|(key, names)| {
+                let of = plan.copied_networks.get(&key).unwrap_or(&key);
+                (of.clone(), names)
+            })
+            .collect();
+        if let Some(Peer::Service(name)) = &mut self.mode {
+            *name = known(name);
+        }
+        for (name, _) in &mut self.links {
+            *name = known(name);
+        }
+        let waits = std::mem::take(&mut self.depends_on).into_iter();
+        self.depends_on = waits.map(|(name, how)| (known(&name), how)).collect();
+    }
+
     /// Whether it was seen to be ready.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
@@ -96,6 +116,30 @@ pub struct Topology {
     pub services: BTreeMap<ServiceName, Node>,
     /// The networks, and whether each has no way out.
     pub networks: BTreeMap<NetworkKey, bool>,
+    /// Of a suite's own environment, the names that the run has for the services and networks that are
+    /// called here as in the file.
+    pub aliases: Aliases,
+}
+
+/// The names of a run for what is called as in the file, where these differ.
+#[derive(Debug, Clone, Default)]
+pub struct Aliases {
+    services: BTreeMap<ServiceName, ServiceName>,
+    networks: BTreeMap<NetworkKey, NetworkKey>,
+}
+
+impl Aliases {
+    /// The name that the run has for a service.
+    #[must_use]
+    pub fn service<'name>(&'name self, shown: &'name ServiceName) -> &'name ServiceName {
+        self.services.get(shown).unwrap_or(shown)
+    }
+
+    /// The name that the run has for a network.
+    #[must_use]
+    pub fn network<'name>(&'name self, shown: &'name NetworkKey) -> &'name NetworkKey {
+        self.networks.get(shown).unwrap_or(shown)
+    }
 }
 
 /// In whose network namespace a service is.
@@ -123,21 +167,59 @@ pub struct Wish {
 }
 
 impl Topology {
-    /// That of a plan, before anything has started.
+    /// That of the environment of a plan that suites share, before anything has started.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let networks = plan.networks.iter().map(|(key, network)| {
+        Self::within(plan, None)
+    }
+
+    /// That of one environment of a plan: of the one that suites share, or of that of this suite alone.
+    /// Nobody in it meets anybody of another one, and all of them are called as in the file.
+    #[must_use]
+    pub fn within(plan: &Plan, scope: Option<&ServiceName>) -> Self {
+        let members = plan.services.values();
+        let members: Vec<&PlannedService> = members
+            .filter(|planned| planned.scope.as_ref() == scope)
+            .collect();
+        let shown: BTreeMap<&ServiceName, &ServiceName> = members
+            .iter()
+            .map(|planned| (&planned.service.name, &planned.known_as))
+            .collect();
+        let of_others = plan.services.values().flat_map(|planned| {
+            let foreign = planned.scope.as_ref() != scope;
+            planned.networks.iter().filter(move |_| foreign)
+        });
+        let of_others: BTreeSet<&NetworkKey> = of_others.collect();
+        let ours: BTreeSet<&NetworkKey> = members.iter().flat_map(|one| &one.networks).collect();
+        let mut aliases = Aliases::default();
+        let mut networks = BTreeMap::new();
+        for (key, network) in &plan.networks {
+            // What nobody here is on is not here, unless nobody at all is.
+            if of_others.contains(key) && !ours.contains(key) {
+                continue;
+            }
             let internal = match network {
                 PlannedNetwork::Owned { spec, .. } => spec.internal,
                 PlannedNetwork::External(_) => false,
             };
-            (key.clone(), internal)
+            let of = plan.copied_networks.get(key).unwrap_or(key);
+            networks.insert(of.clone(), internal);
+            aliases.networks.insert(of.clone(), key.clone());
+        }
+        let services = members.iter().map(|planned| {
+            let mut node = node(planned);
+            node.call(&shown, plan);
+            (planned.known_as.clone(), node)
         });
-        let services = plan.services.values();
-        let services = services.map(|planned| (planned.service.name.clone(), node(planned)));
+        let services = services.collect();
+        aliases.services = shown
+            .into_iter()
+            .map(|(name, known)| (known.clone(), name.clone()))
+            .collect();
         Self {
-            services: services.collect(),
-            networks: networks.collect(),
+            services,
+            networks,
+            aliases,
         }
     }
 
@@ -346,7 +428,7 @@ fn port_beside(environment: &BTreeMap<String, String>, variable: &str) -> Option
 
 fn node(planned: &PlannedService) -> Node {
     let service = &planned.service;
-    let mut everywhere = BTreeSet::from([service.name.to_string()]);
+    let mut everywhere = BTreeSet::from([planned.known_as.to_string()]);
     if planned.answers {
         everywhere.insert(planned.of.to_string());
     }

@@ -11,6 +11,8 @@ use crate::name::{ContainerId, ServiceName};
 pub struct Member {
     /// Its own name: that of the service, or of the replica.
     pub name: ServiceName,
+    /// By which name it is found: its own, and of a copy that of what it is a copy of.
+    pub known_as: ServiceName,
     /// Its service.
     pub of: ServiceName,
     /// The container; `None` before it is created.
@@ -84,12 +86,12 @@ pub fn targets(fault: &Fault, members: &[Member]) -> Result<Targets, RequestErro
 fn named(name: &str, members: &[Member], ends: bool) -> Result<Vec<Target>, RequestError> {
     let found: Vec<&Member> = members
         .iter()
-        .filter(|member| member.name.as_str() == name || member.of.as_str() == name)
+        .filter(|member| member.known_as.as_str() == name || member.of.as_str() == name)
         .collect();
     if found.is_empty() {
         let names: BTreeSet<&str> = members
             .iter()
-            .flat_map(|member| [member.name.as_str(), member.of.as_str()])
+            .flat_map(|member| [member.known_as.as_str(), member.of.as_str()])
             .collect();
         let hint = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -80,6 +80,7 @@ fn what_is_wrong_is_said_with_how_it_is_right() {
 fn members() -> Vec<Member> {
     let member = |name: &str, of: &str, running, is_suite| Member {
         name: ServiceName::new(name),
+        known_as: ServiceName::new(name),
         of: ServiceName::new(of),
         container: Some(ContainerId::new(format!("id-{name}"))),
         running,

@@ -41,7 +41,7 @@ pub fn endpoint(
     api: (u16, u16),
 ) -> EndpointSpec {
     let service = &planned.service;
-    let mut aliases = vec![service.name.to_string()];
+    let mut aliases = vec![planned.known_as.to_string()];
     if planned.answers {
         aliases.insert(0, planned.of.to_string());
     }
@@ -80,7 +80,9 @@ fn links(plan: &Plan, planned: &PlannedService) -> Vec<String> {
         };
         let (of, number) = (&other.of, other.number);
         let mut replicas = plan.services.values();
-        let has_others = replicas.any(|one| one.of == *of && one.answers && one.number != number);
+        let has_others = replicas.any(|one| {
+            one.of == *of && one.scope == other.scope && one.answers && one.number != number
+        });
         if has_others && !planned.networks.is_empty() {
             links.insert(format!("{of}:{alias}"));
         } else {

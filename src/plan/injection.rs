@@ -38,8 +38,9 @@ pub struct PlannedCopy {
 pub enum CopyOf {
     /// The secrets and configs of a service that cannot go straight into its container.
     Files(ServiceName),
-    /// A path of this host that several services may mount.
-    Path(PathBuf),
+    /// A path of this host that several services of one environment may mount: of the one that all suites
+    /// share, or of that of this suite.
+    Path(PathBuf, Option<ServiceName>),
 }
 
 /// A mount of a part of a filled volume.
@@ -152,14 +153,14 @@ pub(super) fn plan_files(
 /// The part of a volume that holds the copy of a path.
 pub(super) const COPIED: &str = "content";
 
-/// The copy of a path: the same for all services that mount it.
+/// The copy of a path: the same for all services of an environment that mount it.
 pub(super) fn copy_of(
     copies: &mut Vec<PlannedCopy>,
-    found: &FoundPath,
+    (found, scope): (&FoundPath, Option<&ServiceName>),
     run: RunId,
     image: ImageIndex,
 ) -> CopyIndex {
-    let of = CopyOf::Path(found.real.clone());
+    let of = CopyOf::Path(found.real.clone(), scope.cloned());
     if let Some(index) = copies.iter().position(|copy| copy.of == of) {
         return CopyIndex(index);
     }

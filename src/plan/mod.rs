@@ -11,6 +11,7 @@ pub mod host;
 mod image;
 mod images;
 pub mod injection;
+pub mod isolation;
 mod limits;
 mod names;
 mod problem;
@@ -65,6 +66,9 @@ pub struct Plan {
     pub images: Vec<PlannedImage>,
     /// Networks to create or to find.
     pub networks: BTreeMap<NetworkKey, PlannedNetwork>,
+    /// The networks that are there for one suite alone, each with the network of the file that it is a
+    /// copy of.
+    pub copied_networks: BTreeMap<NetworkKey, NetworkKey>,
     /// Volumes to create.
     pub volumes: BTreeMap<VolumeKey, PlannedVolume>,
     /// Volumes to fill before they are mounted.
@@ -104,6 +108,10 @@ pub struct PlannedService {
     /// The replica whose volumes without a name it has; its own name, but for what runs before the
     /// start.
     pub volumes_of: ServiceName,
+    /// By which name of its own it is found: its name, and of a copy that of what it is a copy of.
+    pub known_as: ServiceName,
+    /// The suite in whose own environment it is, that suite included; `None` in the shared one.
+    pub scope: Option<ServiceName>,
     /// Something depends on it, and all that does says `required: false`: its failure is a warning.
     pub optional: bool,
     /// Its image.
@@ -118,6 +126,30 @@ pub struct PlannedService {
     pub binds: BTreeMap<usize, Placement>,
     /// The images that are mounted into it, by reference.
     pub mounted_images: BTreeMap<String, ImageIndex>,
+}
+
+impl PlannedService {
+    /// The suite whose own copy of a service it is.
+    #[must_use]
+    pub fn copy_for(&self) -> Option<&ServiceName> {
+        let suite = self.scope.as_ref();
+        suite.filter(|suite| **suite != self.service.name)
+    }
+
+    /// What people call it: `db`, and of a copy `db (of e2e)`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.copy_for() {
+            Some(suite) => format!("{} (of {suite})", self.known_as),
+            None => self.service.name.to_string(),
+        }
+    }
+
+    /// Whether it is a replica of this service in the shared environment.
+    #[must_use]
+    pub fn is_shared(&self, of: &ServiceName) -> bool {
+        self.scope.is_none() && self.answers && self.of == *of
+    }
 }
 
 /// Labels that every resource of a run carries.
@@ -144,7 +176,12 @@ fn service_labels(
 ) -> BTreeMap<String, String> {
     let mut labels = planned.service.labels.clone();
     labels.extend(plan_labels.clone());
-    labels.insert(SERVICE_LABEL.to_owned(), planned.of.to_string());
+    let service = match planned.copy_for() {
+        // Who asks for `db` means the shared one.
+        Some(suite) => format!("{suite}.{}", planned.of),
+        None => planned.of.to_string(),
+    };
+    labels.insert(SERVICE_LABEL.to_owned(), service);
     labels.insert(REPLICA_LABEL.to_owned(), planned.service.name.to_string());
     labels
 }
@@ -177,6 +214,11 @@ impl Plan {
             replicas,
             mut warnings,
         } = replicas::replicas(&select(project, selection)?)?;
+        let others = selection.other_users(project);
+        let isolated = isolation::isolate(project, replicas, &others)?;
+        warnings.extend(isolated.warnings);
+        let (replicas, of_file) = (isolated.replicas, project);
+        let project = isolated.project.as_ref();
         let services: Vec<&Service> = replicas.iter().map(|replica| &replica.service).collect();
         let run = identity.run;
         let labels = run_labels(identity, project);
@@ -204,8 +246,10 @@ impl Plan {
                 let service = replica.service;
                 let image = image_of[&service.name];
                 let mut place = |mount: &Mount| {
-                    let copy =
-                        |found: &FoundPath| injection::copy_of(&mut copies, found, run, image);
+                    let copy = |found: &FoundPath| {
+                        let scope = replica.scope.as_ref();
+                        injection::copy_of(&mut copies, (found, scope), run, image)
+                    };
                     host.place(mount, &project.directory, &mut unseen, copy)
                 };
                 let name = service.name.clone();
@@ -219,6 +263,8 @@ impl Plan {
                     number: replica.number,
                     answers: replica.answers,
                     volumes_of: replica.volumes_of,
+                    known_as: replica.known_as,
+                    scope: replica.scope.clone(),
                     image,
                     binds,
                     injection: injection::plan_files(&mut copies, &service, run, image),
@@ -242,6 +288,7 @@ impl Plan {
             project: project.name.clone(),
             images,
             networks,
+            copied_networks: isolated.networks,
             volumes,
             copies,
             services: planned,
@@ -251,7 +298,7 @@ impl Plan {
             limits: project.limits,
             warnings,
         };
-        plan.reachability = reachability::Trial::new(project, &plan.services, selection);
+        plan.reachability = reachability::Trial::new(of_file, &plan.services, selection);
         plan.steps = steps::steps(&plan);
         Ok(plan)
     }

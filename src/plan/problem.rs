@@ -1,7 +1,7 @@
 //! Why there is no plan. Nothing is decided here.
 
 use crate::image::reference::ReferenceError;
-use crate::name::ServiceName;
+use crate::name::{NetworkKey, ServiceName};
 
 /// Why there is no plan. All of these are configuration errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,52 @@ pub enum PlanError {
     FaultsWithoutNetwork {
         /// The suite.
         suite: ServiceName,
+    },
+    /// A suite with an environment of its own needs what is in the container of another suite.
+    #[error(
+        "suite `{suite}` has `isolation: own`, and `{service}` shares with suite `{other}`, of which there is no copy\nhint: let `{service}` share with a service, or leave out `isolation: own`"
+    )]
+    SharesWithSuite {
+        /// The suite.
+        suite: ServiceName,
+        /// Who shares: the suite, or something that it depends on.
+        service: ServiceName,
+        /// The other suite.
+        other: ServiceName,
+    },
+    /// A network of a suite's own environment would be there twice, and cannot be.
+    #[error(
+        "suite `{suite}` has `isolation: own`, and network `{network}` cannot be there once more: the file fixes {fixed}\nhint: leave that out, so that each copy of `{network}` gets a free one, or leave out `isolation: own`"
+    )]
+    CannotDouble {
+        /// The suite.
+        suite: ServiceName,
+        /// The network.
+        network: NetworkKey,
+        /// What the file fixes of it.
+        fixed: String,
+    },
+    /// Strangers' code would have more containers by its copies than it may have.
+    #[error(
+        "with the copies of suites with `isolation: own` there would be {containers} containers, and strangers' code may have {limit}\nhint: fewer suites with `isolation: own`, or a smaller `depends_on`"
+    )]
+    TooManyCopies {
+        /// How many there would be.
+        containers: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A service would be on an external network twice, under the same name.
+    #[error(
+        "suite `{suite}` has `isolation: own`, and its copy of `{service}` would be on the external network `{network}` under the same name as another `{service}`, so that the engine would answer with either\nhint: take `{service}` off `{network}`, or leave out `isolation: own`"
+    )]
+    TwiceOutside {
+        /// The suite.
+        suite: ServiceName,
+        /// The service.
+        service: ServiceName,
+        /// The network.
+        network: NetworkKey,
     },
     /// `--skip` leaves nothing.
     #[error("`--only` and `--skip` together leave no suite to run")]

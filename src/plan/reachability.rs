@@ -65,7 +65,7 @@ impl Trial {
             members.insert(name.clone(), service.clone());
             let replicas = services
                 .values()
-                .filter(|planned| planned.of == *name && planned.answers)
+                .filter(|planned| planned.is_shared(name))
                 .filter(|planned| planned.service.role == Role::Service);
             let running: Vec<_> = replicas.map(|one| one.service.name.clone()).collect();
             let of = name.clone();

@@ -26,6 +26,10 @@ pub(super) struct Replica {
     pub(super) answers: bool,
     /// The replica whose volumes without a name it has.
     pub(super) volumes_of: ServiceName,
+    /// By which name of its own it is found: that of the service or replica, of a copy as well.
+    pub(super) known_as: ServiceName,
+    /// The suite in whose own environment it is; `None` in the shared one.
+    pub(super) scope: Option<ServiceName>,
 }
 
 /// All containers, and what is to be said about them.
@@ -90,6 +94,8 @@ pub(super) fn replicas(services: &[&Service]) -> Result<Replicas, PlanError> {
                 number,
                 answers: true,
                 volumes_of: name.clone(),
+                known_as: name.clone(),
+                scope: None,
             });
         }
     }
@@ -156,6 +162,7 @@ fn pre_start(
         depends_on.extend(after.iter().flatten().map(|job| (job.clone(), COMPLETED)));
         Replica {
             of: service.name.clone(),
+            known_as: name.clone(),
             service: Service {
                 name,
                 depends_on,
@@ -164,6 +171,7 @@ fn pre_start(
             number: 1,
             answers: false,
             volumes_of: volumes_of.clone(),
+            scope: None,
         }
     };
     if hook.per_replica {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlanError;
+use super::isolation::Others;
 use crate::config::model::{Project, Service};
 use crate::name::ServiceName;
 use crate::reachability::{Matrix, SUITE};
@@ -28,6 +29,17 @@ impl Selection {
     fn selects(&self, suite: &str) -> bool {
         (self.only.is_empty() || self.only.iter().any(|name| name == suite))
             && !self.skip.iter().any(|name| name == suite)
+    }
+
+    /// Who uses the shared environment beside the suites that share it.
+    pub(super) fn other_users(&self, project: &Project) -> Others {
+        let rows = project.settings.reachability.as_ref();
+        let rows = rows.filter(|_| self.has_matrix(project));
+        let named = rows.map(|rows| Matrix::of(rows).members().cloned().collect());
+        Others {
+            named: named.unwrap_or_default(),
+            all: self.environment_only,
+        }
     }
 
     /// The services whose networks and volumes are made: those that take part, and the suites that

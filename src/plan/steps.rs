@@ -160,10 +160,11 @@ impl List<'_> {
 
     fn containers(&mut self, planned: &PlannedService) {
         let name = &planned.service.name;
-        let cause = match planned.service.role {
-            Role::Suite => format!("suite `{name}` is to be run"),
-            Role::Job => format!("job `{name}` is waited for"),
-            Role::Service => format!("service `{name}` is part of the environment"),
+        let cause = match (planned.copy_for(), planned.service.role) {
+            (Some(suite), _) => format!("suite `{suite}` has its own `{}`", planned.known_as),
+            (None, Role::Suite) => format!("suite `{name}` is to be run"),
+            (None, Role::Job) => format!("job `{name}` is waited for"),
+            (None, Role::Service) => format!("service `{name}` is part of the environment"),
         };
         let mut needs: Vec<StepId> = self
             .find(&Action::ObtainImage(planned.image))
@@ -283,7 +284,8 @@ impl List<'_> {
                     .into_iter()
                     .collect(),
                 (true, Some(host)) => {
-                    let hosts = self.plan.services.values().filter(|one| one.of == *host);
+                    let hosts = self.plan.services.values();
+                    let hosts = hosts.filter(|one| one.scope.is_none() && one.of == *host);
                     let starts = hosts.map(|one| Action::StartContainer(one.service.name.clone()));
                     starts.filter_map(|start| self.find(&start)).collect()
                 }
@@ -436,7 +438,7 @@ fn places(pull: &Pull) -> String {
 
 fn copy_cause(plan: &Plan, index: CopyIndex, copy: &PlannedCopy) -> String {
     match &copy.of {
-        CopyOf::Path(_) => used_by(plan.services.values().filter(|planned| {
+        CopyOf::Path(..) => used_by(plan.services.values().filter(|planned| {
             let mut copies = planned.binds.values().filter_map(Placement::copy);
             copies.any(|copy| copy == index)
         })),

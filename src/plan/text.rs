@@ -25,7 +25,7 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
         Action::CreateVolume(key) => format!("create volume `{key}`"),
         Action::CreateFiller(_) => "create container that a volume is filled through".to_owned(),
         Action::Fill(index) => match plan.copies.get(index.0).map(|copy| &copy.of) {
-            Some(CopyOf::Path(path)) => format!("copy `{}` into a volume", path.display()),
+            Some(CopyOf::Path(path, _)) => format!("copy `{}` into a volume", path.display()),
             Some(CopyOf::Files(name)) => format!("put files of `{name}` into a volume"),
             None => "fill a volume".to_owned(),
         },

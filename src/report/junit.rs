@@ -72,7 +72,7 @@ fn environment(run: RunId, outcome: &Outcome) -> Vec<EnvironmentCase> {
         .readiness
         .iter()
         .map(|readiness| EnvironmentCase {
-            name: format!("ready: {}", readiness.service),
+            name: format!("ready: {}", readiness.title),
             duration: readiness.duration,
             problem: readiness.problem.as_ref().map(problem),
             output: String::new(),

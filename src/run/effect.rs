@@ -505,6 +505,8 @@ pub struct Question {
 /// What is looked at to explain a failure.
 #[derive(Debug, Clone)]
 pub struct ExplainTask {
+    /// The service, by its name in the run.
+    pub service: ServiceName,
     /// The question; it says what is worth a look.
     pub inquiry: Inquiry,
     /// The container whose output is read.

@@ -54,7 +54,7 @@ type ComingAgent = SharedFuture<BoxFuture<'static, Result<Agent, NoAgent>>>;
 
 /// Makes the looks and tells what was seen.
 pub(super) async fn explain(shared: Arc<Shared>, task: ExplainTask) {
-    let service = task.inquiry.subject.clone();
+    let service = task.service.clone();
     let mut seen = Seen::default();
     let mut is_there = true;
     if let Some(container) = &task.container {

@@ -7,6 +7,7 @@
 )]
 
 mod images;
+mod isolation;
 mod mounts;
 mod readiness;
 mod replicas;

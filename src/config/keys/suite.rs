@@ -13,7 +13,7 @@ pub const SUITE: Section = Section {
         honoured("retries"),
         honoured("timeout"),
         warned("artifacts"),
-        warned("isolation"),
+        honoured("isolation"),
         warned_unless("shards", &["1"]),
     ],
 };

@@ -19,6 +19,18 @@ pub struct Suite {
     pub flaky_fails: bool,
     /// The faults that it may ask for; `None`: it asks for none.
     pub faults: Option<SuiteFaults>,
+    /// Whose environment it runs in.
+    pub isolation: Isolation,
+}
+
+/// `x-envrun.suite.isolation`: whose environment a suite runs in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// The one that all suites share.
+    #[default]
+    Shared,
+    /// A copy of what it depends on, beside the shared one.
+    Own,
 }
 
 /// `x-envrun.suite.faults`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use globset::GlobBuilder;
 
 use super::super::keys;
-use super::super::model::{Suite, SuiteFaults};
+use super::super::model::{Isolation, Suite, SuiteFaults};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::yaml::{Node, Value, shorten};
@@ -54,6 +54,10 @@ pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite
     suite.faults = map
         .get("faults")
         .and_then(|node| read_faults(context, node));
+    suite.isolation = map
+        .get("isolation")
+        .map(|node| read_isolation(context, node))
+        .unwrap_or_default();
     Some(suite)
 }
 
@@ -81,6 +85,31 @@ fn read_flaky(context: &mut Context<'_>, node: &Node) -> Option<bool> {
                 "`pass` counts a suite that passes after a retry as passed, `fail` as failed";
             context.error_help(&node.place, message, help);
             None
+        }
+    }
+}
+
+/// `shared`, which is also what nothing means, or `own`.
+fn read_isolation(context: &mut Context<'_>, node: &Node) -> Isolation {
+    match &node.value {
+        Value::Null => Isolation::Shared,
+        Value::Scalar(scalar) => match scalar.text.as_str() {
+            "shared" => Isolation::Shared,
+            "own" => Isolation::Own,
+            other => {
+                let message = format!("unknown isolation `{}`", shorten(other));
+                let help = did_you_mean(other, ["own", "shared"]);
+                let help = help.unwrap_or_else(|| {
+                    "`own` gives the suite a copy of what it depends on, `shared` is the environment of all suites"
+                        .to_owned()
+                });
+                context.error_help(&node.place, message, &help);
+                Isolation::Shared
+            }
+        },
+        _ => {
+            context.expected(node, "isolation", "`own` or `shared`");
+            Isolation::Shared
         }
     }
 }

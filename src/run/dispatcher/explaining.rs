@@ -262,11 +262,15 @@ impl Dispatcher {
         about: About,
         output: Vec<String>,
     ) -> bool {
-        let topology = self.topology();
-        let Some(node) = topology.node(name) else {
+        let Some(planned) = self.plan.services.get(name) else {
             return false;
         };
-        let view = self.view(&topology, name, node.runs());
+        let (known_as, scope) = (planned.known_as.clone(), planned.scope.clone());
+        let topology = self.topology(scope.as_ref());
+        let Some(node) = topology.node(&known_as) else {
+            return false;
+        };
+        let view = self.view(&topology, &known_as, node.runs());
         let state = self.services.get(name);
         let container = state.and_then(|state| {
             // One that was never started has written nothing.
@@ -274,7 +278,7 @@ impl Dispatcher {
         });
         let requirement = state.and_then(|state| state.requirement.as_ref());
         let inquiry = Inquiry {
-            subject: name.clone(),
+            subject: known_as,
             occasion,
             probed: requirement
                 .map(|requirement| probed(&requirement.tree))
@@ -282,6 +286,7 @@ impl Dispatcher {
             topology,
         };
         let task = ExplainTask {
+            service: name.clone(),
             inquiry: inquiry.clone(),
             container,
             output,
@@ -295,12 +300,13 @@ impl Dispatcher {
         true
     }
 
-    /// Everybody, as the run stands.
-    fn topology(&self) -> Topology {
-        let mut topology = Topology::new(&self.plan);
+    /// Everybody in one environment, as the run stands.
+    fn topology(&self, scope: Option<&ServiceName>) -> Topology {
+        let mut topology = Topology::within(&self.plan, scope);
         let keys: BTreeMap<_, &NetworkKey> =
             self.networks.iter().map(|(key, id)| (id, key)).collect();
-        for (name, node) in &mut topology.services {
+        for (shown, node) in &mut topology.services {
+            let name = topology.aliases.service(shown);
             let image = self
                 .plan
                 .services
@@ -323,7 +329,11 @@ impl Dispatcher {
             };
             let addresses = state.facts.iter().flat_map(|facts| &facts.addresses);
             node.addresses = addresses
-                .filter_map(|(id, address)| Some(((*keys.get(id)?).clone(), address.address)))
+                .filter_map(|(id, address)| {
+                    let key = *keys.get(id)?;
+                    let of = self.plan.copied_networks.get(key).unwrap_or(key);
+                    Some((of.clone(), address.address))
+                })
                 .collect();
         }
         topology
@@ -340,6 +350,7 @@ impl Dispatcher {
                 };
                 let runs = topology.node(owner).is_some_and(|node| node.runs());
                 let owner = if runs { owner } else { name };
+                let owner = topology.aliases.service(owner);
                 Some((name.clone(), self.services.get(owner)?.container.clone()?))
             })
             .collect()
@@ -348,7 +359,10 @@ impl Dispatcher {
     /// From where the network is looked at as a service sees it: beside it, or on the same networks
     /// where its container has ended and has no view of its own any more.
     fn view(&mut self, topology: &Topology, name: &ServiceName, runs: bool) -> View {
-        let beside = |name: &ServiceName| self.services.get(name)?.container.clone();
+        let beside = |name: &ServiceName| {
+            let name = topology.aliases.service(name);
+            self.services.get(name)?.container.clone()
+        };
         if runs && let Some(container) = beside(name) {
             return View::Beside(container);
         }
@@ -358,7 +372,10 @@ impl Dispatcher {
         if owner != name && topology.node(owner).is_some_and(|node| node.runs()) {
             return beside(owner).map_or(View::None, View::Beside);
         }
-        let keys: BTreeSet<NetworkKey> = topology.networks_of(name).into_iter().cloned().collect();
+        let keys = topology.networks_of(name).into_iter();
+        let keys: BTreeSet<NetworkKey> = keys
+            .map(|key| topology.aliases.network(key).clone())
+            .collect();
         let known = self.explaining.views.get(&keys);
         if let Some(endpoints) = known {
             return View::On(endpoints.clone());

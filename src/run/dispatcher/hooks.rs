@@ -111,7 +111,10 @@ impl Dispatcher {
             class: FailureClass::Environment,
             kind: "HookFailed",
             service: Some(name.clone()),
-            message: format!("`post_start` hook of `{name}` failed: {message}"),
+            message: format!(
+                "`post_start` hook of `{}` failed: {message}",
+                self.title(name)
+            ),
             log_tail: output,
             hint: None,
             explanation: None,

@@ -39,6 +39,18 @@ fn summary(accounts: &[Account]) -> String {
 }
 
 impl Dispatcher {
+    /// What people call a container: `db`, and the one of a suite alone `db (of e2e)`.
+    pub(super) fn title(&self, name: &ServiceName) -> String {
+        let planned = self.plan.services.get(name);
+        planned.map_or_else(|| name.to_string(), PlannedService::title)
+    }
+
+    /// What the file calls the service of a container.
+    fn in_file(&self, name: &ServiceName) -> ServiceName {
+        let planned = self.plan.services.get(name);
+        planned.map_or(name, |planned| &planned.of).clone()
+    }
+
     pub(super) fn started(&mut self, now: Duration, step: StepId, facts: ContainerFacts) {
         let Action::StartContainer(name) = self.plan.steps[step.0].action.clone() else {
             return self.bug(now, "a start was answered that was not asked for");
@@ -118,6 +130,7 @@ impl Dispatcher {
         name: &ServiceName,
         problem: Option<Failure>,
     ) -> Duration {
+        let title = self.title(name);
         let state = self.services.entry(name.clone()).or_default();
         let after = now.saturating_sub(state.started_at.unwrap_or(now));
         if state.settled_at.is_none() || problem.is_some() {
@@ -127,6 +140,7 @@ impl Dispatcher {
             self.outcome.readiness.retain(|one| one.service != *name);
             self.outcome.readiness.push(Readiness {
                 service: name.clone(),
+                title,
                 duration: after,
                 problem,
             });
@@ -141,6 +155,7 @@ impl Dispatcher {
         accounts: &[Account],
         log_tail: Vec<String>,
     ) {
+        let (title, of) = (self.title(name), self.in_file(name));
         let state = self.services.get(name);
         let started = state.and_then(ServiceState::awaited_since).unwrap_or(now);
         let reason = state
@@ -153,13 +168,13 @@ impl Dispatcher {
             kind: "NotReady",
             service: Some(name.clone()),
             message: format!(
-                "service `{name}` not ready after {}{} ({summary}; probed because of {reason})",
+                "service `{title}` not ready after {}{} ({summary}; probed because of {reason})",
                 verdict::seconds(now.saturating_sub(started)),
                 self.services[name].restarts.so_far(),
             ),
             log_tail,
             hint: Some(format!(
-                "say what ready means with `x-envrun: {{ ready: {{ … }} }}` on `{name}`; `ready.deadline` sets the limit"
+                "say what ready means with `x-envrun: {{ ready: {{ … }} }}` on `{of}`; `ready.deadline` sets the limit"
             )),
             explanation: Some(explaining::of_probes(accounts, &reason)),
         };
@@ -168,16 +183,17 @@ impl Dispatcher {
 
     /// A service is to be ready by its healthcheck, and there is none.
     pub(super) fn nothing_to_check(&mut self, now: Duration, name: &ServiceName) {
+        let (title, of) = (self.title(name), self.in_file(name));
         let failure = Failure {
             class: FailureClass::Environment,
             kind: "NotReady",
             service: Some(name.clone()),
             message: format!(
-                "service `{name}` is to be ready by its healthcheck, and neither the file nor the image has one"
+                "service `{title}` is to be ready by its healthcheck, and neither the file nor the image has one"
             ),
             log_tail: Vec::new(),
             hint: Some(format!(
-                "give `{name}` a `healthcheck`, or name another probe in `x-envrun.ready`"
+                "give `{of}` a `healthcheck`, or name another probe in `x-envrun.ready`"
             )),
             explanation: None,
         };
@@ -253,32 +269,33 @@ impl Dispatcher {
             service: name.clone(),
             exit: exit.clone(),
         });
+        let (title, of) = (planned.title(), &planned.of);
         let (kind, message) = match (is_job, was_ready) {
             _ if unhooked && !timed_out => (
                 "Died",
-                format!("`{name}` {exit} before its `post_start` hooks were done"),
+                format!("`{title}` {exit} before its `post_start` hooks were done"),
             ),
             (true, _) if timed_out => {
                 let limit = verdict::seconds(limit(&planned.service).unwrap_or_default());
                 (
                     "NotReady",
-                    format!("job `{name}` not completed after {limit}"),
+                    format!("job `{title}` not completed after {limit}"),
                 )
             }
-            (true, _) => ("JobFailed", format!("job `{name}` {exit}")),
+            (true, _) => ("JobFailed", format!("job `{title}` {exit}")),
             (false, false) => (
                 "Died",
-                format!("service `{name}` {exit} before it was ready"),
+                format!("service `{title}` {exit} before it was ready"),
             ),
             (false, true) => (
                 "Died",
-                format!("service `{name}` {exit} while the run was going on"),
+                format!("service `{title}` {exit} while the run was going on"),
             ),
         };
         let message = message + &self.services[name].restarts.so_far();
-        let hint = exit.oom_killed.then(|| {
-            format!("raise `mem_limit` of `{name}`, or give the engine's host more memory")
-        });
+        let hint = exit
+            .oom_killed
+            .then(|| format!("raise `mem_limit` of `{of}`, or give the engine's host more memory"));
         let hint = hint.or_else(|| {
             let faults = self.faults_in_effect()?;
             Some(format!(

@@ -121,7 +121,7 @@ impl Dispatcher {
                 .plan
                 .services
                 .values()
-                .filter(|one| one.of == *host && one.answers);
+                .filter(|one| one.is_shared(host));
             let container = hosts.find_map(|one| self.container(&one.service.name));
             let missing = || format!("`{host}`, in whose network `{of}` is, has no container");
             return container.map(Seat::Beside).ok_or_else(missing);
@@ -259,7 +259,7 @@ impl Dispatcher {
 
     fn image_of(&self, of: &ServiceName) -> Option<&crate::engine::ImageFacts> {
         let mut planned = self.plan.services.values();
-        let planned = planned.find(|planned| planned.of == *of && planned.answers)?;
+        let planned = planned.find(|planned| planned.is_shared(of))?;
         self.images.get(&planned.image)
     }
 
@@ -353,7 +353,7 @@ impl Dispatcher {
         let of = &trial.observers.get(name)?.of;
         if let Some(owner) = trial.model.guests.get(of) {
             let mut owners = self.plan.services.values();
-            let owner = owners.find(|one| one.of == *owner && one.answers)?;
+            let owner = owners.find(|one| one.is_shared(owner))?;
             return self.services.get(&owner.service.name)?.facts.as_ref();
         }
         match self.observers.sent.get(name) {

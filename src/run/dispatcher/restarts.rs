@@ -204,7 +204,8 @@ impl Dispatcher {
             kind: "NotReady",
             service: Some(name.clone()),
             message: format!(
-                "job `{name}` not completed after {}{}",
+                "job `{}` not completed after {}{}",
+                planned.title(),
                 verdict::seconds(limit),
                 self.services[name].restarts.so_far(),
             ),

@@ -150,6 +150,7 @@ impl Dispatcher {
             asked: Some(ticket),
         };
         self.faults.all.insert(id, active);
+        let request = self.in_run(suite, request);
         self.effect(Effect::BeginFault {
             id,
             suite: suite.clone(),
@@ -192,10 +193,38 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The containers of the run by name, for a suite: it runs, also where the engine has not said so
+    /// A request of a suite in the words of the run: a network is the one of its own environment.
+    fn in_run(&self, suite: &ServiceName, mut request: Request) -> Request {
+        let scope = self.plan.services.get(suite);
+        let Some(scope) = scope.and_then(|planned| planned.scope.as_ref()) else {
+            return request;
+        };
+        let named = match &mut request.fault {
+            Fault::Connect { network, .. } => Some(network),
+            Fault::Disconnect { network, .. } => network.as_mut(),
+            _ => None,
+        };
+        let members = self.plan.services.values();
+        let members = members.filter(|one| one.scope.as_ref() == Some(scope));
+        let mut keys = members.flat_map(|one| &one.networks);
+        if let Some(network) = named
+            && let Some(copy) = keys.find(|key| {
+                let of = self.plan.copied_networks.get(*key);
+                of.is_some_and(|of| of.as_str() == network)
+            })
+        {
+            *network = copy.to_string();
+        }
+        request
+    }
+
+    /// The containers of the environment of a suite by name, for that suite: it runs, also where the engine has not said so
     /// yet.
     fn members(&self, suite: &ServiceName) -> Vec<Member> {
+        let scope = |name| self.plan.services.get(name).map(|one| one.scope.as_ref());
+        let ours = scope(suite);
         let planned = self.plan.services.iter();
+        let planned = planned.filter(|(name, _)| scope(*name) == ours);
         let members = planned.map(|(name, planned)| {
             let state = self.services.get(name);
             let running = state.is_some_and(|state| {
@@ -203,6 +232,7 @@ impl Dispatcher {
             });
             Member {
                 name: name.clone(),
+                known_as: planned.known_as.clone(),
                 of: planned.of.clone(),
                 container: self.container(name),
                 running: running || name == suite,
