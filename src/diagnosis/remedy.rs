@@ -67,6 +67,11 @@ pub(super) fn wait_for(topology: &Topology, name: &ServiceName, target: &Service
     )
 }
 
+/// The line that brings a service into the own environment of a suite.
+pub(super) fn needs_too(suite: &str, name: &str) -> String {
+    format!("under `services: {suite}: depends_on:` add `{name}`")
+}
+
 /// The change of what names a host or a port: a variable, or wherever else it stands.
 pub(super) fn say(service: &str, variable: Option<&str>, what: &str, to: &str) -> String {
     match variable {

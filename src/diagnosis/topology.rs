@@ -119,6 +119,9 @@ pub struct Topology {
     /// Of a suite's own environment, the names that the run has for the services and networks that are
     /// called here as in the file.
     pub aliases: Aliases,
+    /// Of a suite's own environment, that suite, and the services that are not there since it does not
+    /// depend on them.
+    pub absent: Option<(ServiceName, BTreeSet<ServiceName>)>,
 }
 
 /// The names of a run for what is called as in the file, where these differ.
@@ -220,6 +223,10 @@ impl Topology {
             services,
             networks,
             aliases,
+            absent: scope.and_then(|suite| {
+                let absent = plan.absent.get(suite)?;
+                Some((suite.clone(), absent.clone()))
+            }),
         }
     }
 

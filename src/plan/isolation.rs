@@ -31,6 +31,8 @@ pub(super) struct Isolated<'project> {
     pub(super) project: Cow<'project, Project>,
     /// The copies of networks, each with the network of the file.
     pub(super) networks: BTreeMap<NetworkKey, NetworkKey>,
+    /// The services that an isolated suite does not depend on, so that its environment has none of them.
+    pub(super) absent: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
     /// What is to be said about it.
     pub(super) warnings: Vec<String>,
 }
@@ -60,6 +62,7 @@ pub(super) fn isolate<'project>(
             replicas: all.into_values().collect(),
             project: Cow::Borrowed(project),
             networks: BTreeMap::new(),
+            absent: BTreeMap::new(),
             warnings: Vec::new(),
         });
     }
@@ -71,6 +74,13 @@ pub(super) fn isolate<'project>(
     }
     let shared = shared(&all, &scopes, others);
     let mut warnings = left_out(&all, &scopes, &shared);
+    let absent = scopes.iter().map(|(suite, members)| {
+        let absent = all
+            .values()
+            .filter(|one| one.service.suite.is_none() && !members.contains(&one.service.name));
+        (suite.clone(), absent.map(|one| one.of.clone()).collect())
+    });
+    let absent = absent.collect();
     let mut making = Making {
         project,
         taken: all.keys().cloned().collect(),
@@ -114,6 +124,7 @@ pub(super) fn isolate<'project>(
             .map(|((_, of), copy)| (copy, of))
             .collect(),
         project: Cow::Owned(making.made),
+        absent,
         warnings,
     })
 }

@@ -28,7 +28,7 @@ pub mod support;
 mod text;
 pub mod within;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct Plan {
     /// The networks that are there for one suite alone, each with the network of the file that it is a
     /// copy of.
     pub copied_networks: BTreeMap<NetworkKey, NetworkKey>,
+    /// The services that are not in the own environment of a suite, since it does not depend on them.
+    pub absent: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
     /// Volumes to create.
     pub volumes: BTreeMap<VolumeKey, PlannedVolume>,
     /// Volumes to fill before they are mounted.
@@ -289,6 +291,7 @@ impl Plan {
             images,
             networks,
             copied_networks: isolated.networks,
+            absent: isolated.absent,
             volumes,
             copies,
             services: planned,

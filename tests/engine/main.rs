@@ -38,6 +38,7 @@ mod injection;
 mod isolation;
 mod naming;
 mod ordering;
+mod own_environments;
 mod phases;
 mod probes;
 mod reachability;

@@ -189,6 +189,43 @@ services:
   unit: { image: remote/app, x-envrun: { suite: { junit: 'reports/*.xml' } } }
 ";
 
+/// A suite with an environment of its own beside one that shares: a database with a volume, a job, an API
+/// in the namespace of another service.
+pub(super) const ISOLATED: &str = "
+services:
+  db: { image: app, expose: [5432], networks: [back], volumes: ['data:/data'] }
+  migrate: { image: app, networks: [back], depends_on: [db] }
+  api:
+    image: app
+    network_mode: 'service:db'
+    depends_on: { migrate: { condition: service_completed_successfully } }
+    x-envrun: { ready: { tcp: 5432 } }
+  unit: { image: app, networks: [back], depends_on: [db], x-envrun: { suite: { junit: 'reports/*.xml' } } }
+  e2e:
+    image: app
+    networks: [back]
+    depends_on: [api]
+    x-envrun: { suite: { junit: 'reports/*.xml', isolation: own } }
+networks: { back: {} }
+volumes: { data: {} }
+";
+
+pub(super) fn isolated() -> Behaviours {
+    Behaviours::from([
+        ("db", Behaviour::serves(5432, Duration::from_millis(100))),
+        (
+            "e2e.db",
+            Behaviour::serves(5432, Duration::from_millis(300)),
+        ),
+        (
+            "e2e.migrate",
+            Behaviour::exits(Duration::from_millis(200), 0),
+        ),
+        ("unit", suite(PASSING, 0)),
+        ("e2e", suite(PASSING, 0)),
+    ])
+}
+
 /// Services on networks that cannot be dialled from here, one of them without a spare address; one
 /// without any network; one that is started again.
 const FAR: &str = "
@@ -270,6 +307,7 @@ fn cases() -> Vec<Case> {
         ("broken matrix", TWO_NETWORKS, deaf, Vec::new()),
         ("explained", EXPLAINED, explained(), Vec::new()),
         (FAR_AWAY, FAR, far(), Vec::new()),
+        ("isolated", ISOLATED, isolated(), Vec::new()),
     ]
 }
 

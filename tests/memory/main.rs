@@ -16,6 +16,7 @@ mod holding;
 mod hooks;
 mod images;
 mod injection;
+mod isolation;
 mod networks;
 mod reachability;
 mod replicas;

@@ -67,7 +67,16 @@ fn what_the_suite_needs_is_there_once_more_and_what_only_it_needs_is_not_shared(
     assert_eq!(networks, ["back", "e2e.back", "e2e.front"]);
     let volumes: Vec<_> = plan.volumes.keys().map(|key| key.as_str()).collect();
     assert_eq!(volumes, ["data", "e2e.data"]);
-    insta::assert_snapshot!(plan.to_text());
+    // The directory of the project is another one each time.
+    let text = plan.to_text();
+    let lines = text.lines().map(|line| match line.split_once("copy `") {
+        Some((before, after)) => {
+            let (_, after) = after.split_once("/seed`").expect("the copied path");
+            format!("{before}copy `…/seed`{after}")
+        }
+        None => line.to_owned(),
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

@@ -111,6 +111,20 @@ fn unknown_name(inquiry: &Inquiry, seen: &Seen, aim: &Aim, confirmed: bool) -> C
     let service = remedy::in_file(topology, subject);
     let draft = Draft::new(inquiry, aim, host).seen(reach(seen, aim));
     let names = topology.names();
+    let absent = topology.absent.as_ref();
+    if let Some((suite, _)) = absent.filter(|(_, absent)| absent.contains(host)) {
+        let cause = draft
+            .because(format!("suite `{suite}` has `isolation: own`"))
+            .cause(
+                "NotInOwnEnvironment",
+                format!(
+                    "`{host}` is not in the own environment of suite `{suite}`, which holds what the suite depends on and nothing else"
+                ),
+                confirmed,
+            );
+        let remedy = Some(remedy::needs_too(suite.as_str(), host));
+        return Cause { remedy, ..cause };
+    }
     if let Some(stranger) = seen.strangers.get(host) {
         let of = match &stranger.project {
             Some(project) => format!(" of project `{project}`"),
