@@ -49,7 +49,9 @@ impl Recording {
             Event::StepStarted { what, .. } if self.bundle.order.steps.len() < MOST_STEPS => {
                 self.bundle.order.steps.push(what.clone());
             }
-            Event::SuiteStarted { suite } => self.bundle.order.suites.push(suite.to_string()),
+            Event::SuiteStarted { suite, attempt: 1 } => {
+                self.bundle.order.suites.push(suite.to_string());
+            }
             Event::ImageObtained {
                 image,
                 id,

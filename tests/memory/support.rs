@@ -135,7 +135,17 @@ impl Told {
                 Event::FaultStays { fault, reason, .. } => {
                     format!("fault {fault} stays: {reason}")
                 }
-                Event::SuiteStarted { suite } => format!("{suite} started"),
+                Event::SuiteStarted { suite, attempt: 1 } => format!("{suite} started"),
+                Event::SuiteStarted { suite, attempt } => {
+                    format!("{suite} started, attempt {attempt}")
+                }
+                Event::SuiteRetried {
+                    suite,
+                    attempt,
+                    limit,
+                    problems,
+                    ..
+                } => format!("{suite} attempt {attempt} of {limit} lost {problems:?}"),
                 Event::SuiteFinished {
                     suite,
                     result,
