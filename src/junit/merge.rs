@@ -4,42 +4,58 @@
 //! show a suite that had a problem as one that passed.
 
 use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use time::format_description::well_known::Rfc3339;
 
+use super::attempts::{self, Joined};
+use super::form::{Form, Profile};
 use super::normalise::{self, Heading};
 use super::own::{self, Fault, OwnCase};
-use super::tree::{Counts, Element, Node, Report, Suite};
-use super::{ENVIRONMENT_SUITE, SuiteRecord, Summary, seconds, text, write};
-
-/// Most attributes that a nested suite takes over from those around it. What is inherited is
-/// written once for each nested suite, so it must be little.
-const MOST_INHERITED: usize = 16;
-
-/// Longest name or attribute that a nested suite takes over, in bytes.
-const LONGEST_INHERITED: usize = 512;
+use super::pieces::Piece;
+use super::tree::{Counts, Element, Node, Suite};
+use super::{ENVIRONMENT_SUITE, SuiteRecord, Summary, seconds, size, strict, text, write};
 
 /// The whole run as one well-formed UTF-8 document: `testsuites`, in it one level of `testsuite`,
 /// in those the cases.
 #[must_use]
-pub fn document(summary: &Summary) -> Vec<u8> {
+pub fn document(summary: &Summary, form: &Form) -> Vec<u8> {
     let mut merged = Merged {
         names: Names::default(),
         children: Vec::new(),
         started: summary.started,
     };
-    merged.environment(summary);
+    merged.environment(summary, None);
     for suite in &summary.suites {
         merged.suite(suite);
     }
-    let counts: Counts = merged
-        .children
-        .iter()
-        .filter_map(Node::as_element)
-        .map(|suite| Suite::of(suite).counts())
-        .sum();
     let mut root = Element::new("testsuites");
+    root.children = merged.children;
+    count(&mut root, summary);
+    if let Some(left_out) = size::fit(&mut root, form.largest) {
+        let mut anew = Merged {
+            names: Names::default(),
+            children: Vec::new(),
+            started: summary.started,
+        };
+        anew.environment(summary, Some(&left_out));
+        // The environment comes first where there is one.
+        let has_environment = !summary.environment.is_empty();
+        let rest = root.children.split_off(usize::from(has_environment));
+        root.children = anew.children;
+        root.children.extend(rest);
+        recount(&mut root);
+        count(&mut root, summary);
+    }
+    if form.profile == Profile::Strict {
+        strict::document(&mut root);
+    }
+    write::document(&root)
+}
+
+/// Heads the document with what it comes to.
+fn count(root: &mut Element, summary: &Summary) {
+    let counts: Counts = root.elements().map(|suite| Suite::of(suite).counts()).sum();
     root.set_attribute("name", summary.project.as_str());
     root.set_attribute("tests", counts.tests.to_string());
     root.set_attribute("failures", counts.failures.to_string());
@@ -48,8 +64,15 @@ pub fn document(summary: &Summary) -> Vec<u8> {
     root.set_attribute("time", seconds::format(seconds::of(summary.duration)));
     root.set_attribute("timestamp", timestamp(summary.started));
     root.set_attribute("uuid", summary.run.as_str());
-    root.children = merged.children;
-    write::document(&root)
+}
+
+/// Has every suite declare what is left of it.
+fn recount(root: &mut Element) {
+    for child in &mut root.children {
+        if let Node::Element(suite) = child {
+            normalise::counts(suite);
+        }
+    }
 }
 
 /// The moment in ISO 8601, in UTC, with whole seconds.
@@ -66,14 +89,15 @@ struct Merged {
 }
 
 impl Merged {
-    fn environment(&mut self, summary: &Summary) {
+    /// What the environment did, and what was left out of the report.
+    fn environment(&mut self, summary: &Summary, left_out: Option<&str>) {
         // The name is taken even where there is nothing to say, so that no suite can pose as the
         // environment.
         let name = self.names.unique(ENVIRONMENT_SUITE);
-        if summary.environment.is_empty() {
+        if summary.environment.is_empty() && left_out.is_none() {
             return;
         }
-        let cases: Vec<_> = summary
+        let mut cases: Vec<_> = summary
             .environment
             .iter()
             .map(|step| OwnCase {
@@ -84,54 +108,69 @@ impl Merged {
                 output: &step.output,
             })
             .collect();
+        cases.extend(left_out.map(|output| OwnCase {
+            name: "junit.xml",
+            class_name: ENVIRONMENT_SUITE,
+            duration: Duration::ZERO,
+            fault: None,
+            output,
+        }));
         self.push(own::testsuite(&name, summary.started, &cases), &name, None);
     }
 
     fn suite(&mut self, record: &SuiteRecord) {
-        let mut pieces = Vec::new();
-        for (path, report) in &record.reports {
-            dissolve_report(report, path, &mut pieces);
-        }
+        let Joined { pieces, lost } = attempts::join(record);
         let foreign = pieces
             .iter()
-            .filter(|piece| piece.inner_name.is_some())
+            .filter(|piece| matches!(piece, Piece::Suite(_)))
             .count();
         let timestamp = record.started.map(timestamp);
         for piece in pieces {
-            let Some(inner_name) = piece.inner_name else {
-                self.children.push(piece.node);
-                continue;
-            };
-            let Node::Element(mut element) = piece.node else {
-                continue;
+            let mut inner = match piece {
+                Piece::Remark(node) => {
+                    self.children.push(node);
+                    continue;
+                }
+                Piece::Suite(inner) => inner,
             };
             let wanted = match foreign {
                 1 => record.name.clone(),
-                _ => format!("{}/{inner_name}", record.name),
+                _ => format!("{}/{}", record.name, inner.name),
             };
             let name = self.names.unique(&wanted);
             if foreign == 1 {
-                let cases = own_cases(record, &case_names(&element, &record.name));
-                element
+                let cases = own_cases(record, &lost, &case_names(&inner.element, &record.name));
+                let began = self.began(record);
+                inner
+                    .element
                     .children
-                    .extend(own::testcases(self.began(record), &cases.borrowed()));
+                    .extend(cases.testcases(began).into_iter().map(Node::Element));
             }
-            self.push(element, &name, timestamp.as_deref());
+            self.push(inner.element, &name, timestamp.as_deref());
         }
         if foreign != 1 {
-            self.own_suite(record, foreign);
+            self.own_suite(record, &lost, foreign);
         }
     }
 
     /// The testsuite of envrun's own for a suite: its problems where they have no foreign testsuite
     /// to stand in, and a passing case where the exit code is all there is.
-    fn own_suite(&mut self, record: &SuiteRecord, foreign: usize) {
-        if foreign > 0 && record.problems.is_empty() {
+    fn own_suite(&mut self, record: &SuiteRecord, lost: &[Element], foreign: usize) {
+        let says_all = foreign > 0 && !record.reports.is_empty();
+        if says_all && record.problems.is_empty() && lost.is_empty() {
             return;
         }
-        let cases = own_cases(record, &HashSet::new());
+        let cases = own_cases(record, lost, &HashSet::new());
         let name = self.names.unique(&record.name);
-        let element = own::testsuite(&name, self.began(record), &cases.borrowed());
+        let mut element = own::testsuite(&name, self.began(record), &cases.borrowed());
+        let mut children = element.children.iter_mut();
+        let first = children.find_map(|child| match child {
+            Node::Element(case) if case.name == "testcase" => Some(case),
+            _ => None,
+        });
+        if let Some(case) = first {
+            cases.add_lost(case);
+        }
         self.push(element, &name, None);
     }
 
@@ -148,15 +187,21 @@ impl Merged {
 /// The cases of envrun's own for one suite, with the names that they were given.
 struct OwnCases<'a> {
     record: &'a SuiteRecord,
+    /// What the first of them says about attempts that were lost as a whole.
+    lost: &'a [Element],
     names: Vec<String>,
 }
 
-/// One case for each problem. With no problem and no report there is one case that passes: the
-/// suite passed by its exit code, and must be visible. A report without a testsuite earns no such
-/// pass.
-fn own_cases<'a>(record: &'a SuiteRecord, taken: &HashSet<String>) -> OwnCases<'a> {
+/// One case for each problem. There is one case that passes where the suite passed by its exit code,
+/// and must be visible, or where an attempt was lost as a whole. A report without a testsuite earns no
+/// such pass.
+fn own_cases<'a>(
+    record: &'a SuiteRecord,
+    lost: &'a [Element],
+    taken: &HashSet<String>,
+) -> OwnCases<'a> {
     let count = match record.problems.len() {
-        0 if record.reports.is_empty() => 1,
+        0 if record.reports.is_empty() || !lost.is_empty() => 1,
         problems => problems,
     };
     let mut numbers = 1_usize..;
@@ -168,6 +213,7 @@ fn own_cases<'a>(record: &'a SuiteRecord, taken: &HashSet<String>) -> OwnCases<'
     });
     OwnCases {
         record,
+        lost,
         names: names.take(count).collect(),
     }
 }
@@ -180,6 +226,20 @@ fn numbered_case(number: usize) -> String {
 }
 
 impl OwnCases<'_> {
+    fn testcases(&self, began: SystemTime) -> Vec<Element> {
+        let mut cases = own::testcases(began, &self.borrowed());
+        if let Some(case) = cases.first_mut() {
+            self.add_lost(case);
+        }
+        cases
+    }
+
+    /// Has a case say what there is to be said of attempts that were lost as a whole.
+    fn add_lost(&self, case: &mut Element) {
+        let lost = self.lost.iter().cloned().map(Node::Element);
+        case.children.extend(lost);
+    }
+
     fn borrowed(&self) -> Vec<OwnCase<'_>> {
         let cases = self.names.iter().enumerate().map(|(index, name)| OwnCase {
             name,
@@ -187,7 +247,7 @@ impl OwnCases<'_> {
             // The first case stands for the whole suite where there are no others.
             duration: match (index, self.record.reports.is_empty()) {
                 (0, true) => self.record.duration,
-                _ => std::time::Duration::ZERO,
+                _ => Duration::ZERO,
             },
             fault: self.record.problems.get(index).map(Fault::of_suite),
             output: if index == 0 {
@@ -233,104 +293,4 @@ impl Names {
             }
         }
     }
-}
-
-/// A part of a foreign report on its way to the top level of the merged one.
-struct Piece {
-    /// The name of a testsuite; nothing for a comment or a processing instruction.
-    inner_name: Option<String>,
-    node: Node,
-}
-
-/// What a testsuite takes over from the elements around it, which are not written.
-#[derive(Clone, Default)]
-struct Surroundings {
-    name: String,
-    attributes: Vec<(String, String)>,
-}
-
-fn dissolve_report(report: &Report, path: &str, pieces: &mut Vec<Piece>) {
-    for node in report.outside() {
-        pieces.push(Piece {
-            inner_name: None,
-            node: node.clone(),
-        });
-    }
-    let surroundings = Surroundings {
-        name: path.to_owned(),
-        attributes: Vec::new(),
-    };
-    dissolve(report.root(), &surroundings, pieces);
-}
-
-/// Lays nested suites side by side, outer before inner. An element that does nothing but group
-/// others is not written; its comments are.
-fn dissolve(element: &Element, around: &Surroundings, pieces: &mut Vec<Piece>) {
-    let (nested, own): (Vec<&Node>, Vec<&Node>) = element
-        .children
-        .iter()
-        .partition(|child| child.as_element().is_some_and(Element::is_suite));
-    let remarks_only = own
-        .iter()
-        .all(|child| matches!(child, Node::Comment(_) | Node::Instruction(_)));
-    let is_leaf = element.name == "testsuite" && nested.is_empty();
-    let name = match element.attribute("name").map(str::trim) {
-        Some(name) if !name.is_empty() => name,
-        _ => around.name.as_str(),
-    };
-    if remarks_only && !is_leaf {
-        let remarks = own.into_iter().cloned();
-        pieces.extend(remarks.map(|node| Piece {
-            inner_name: None,
-            node,
-        }));
-    } else {
-        let mut suite = Element::new("testsuite");
-        suite.attributes.clone_from(&element.attributes);
-        if !nested.is_empty() {
-            // What is declared covers the nested suites too, which are counted by themselves.
-            suite
-                .attributes
-                .retain(|(key, _)| !matches!(key.as_str(), "time" | "assertions"));
-        }
-        for (key, value) in &around.attributes {
-            if suite.attribute(key).is_none() {
-                suite.set_attribute(key, value.as_str());
-            }
-        }
-        suite.children = own.into_iter().cloned().collect();
-        pieces.push(Piece {
-            inner_name: Some(name.to_owned()),
-            node: Node::Element(suite),
-        });
-    }
-    if nested.is_empty() {
-        return;
-    }
-    let mut inside = around.clone();
-    if name.len() <= LONGEST_INHERITED {
-        name.clone_into(&mut inside.name);
-    }
-    for (key, value) in element
-        .attributes
-        .iter()
-        .filter(|attribute| is_inherited(attribute))
-    {
-        inside.attributes.retain(|(known, _)| known != key);
-        if inside.attributes.len() < MOST_INHERITED {
-            inside.attributes.push((key.clone(), value.clone()));
-        }
-    }
-    for node in nested {
-        if let Node::Element(suite) = node {
-            dissolve(suite, &inside, pieces);
-        }
-    }
-}
-
-/// What holds for a nested suite as well as for the one around it: where and when it ran, and which
-/// prefixes its names use.
-fn is_inherited((key, value): &(String, String)) -> bool {
-    let is_shared = matches!(key.as_str(), "hostname" | "timestamp") || key.starts_with("xmlns:");
-    is_shared && key.len() + value.len() <= LONGEST_INHERITED
 }

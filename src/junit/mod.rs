@@ -7,15 +7,23 @@
 //! never let a foreign report break the merged one, nor let anything that was not seen to pass look
 //! like a pass.
 
+mod attempts;
+mod composed;
 mod decode;
+mod form;
+pub mod go_test;
 pub mod judge;
 mod location;
 pub mod merge;
 mod normalise;
 mod own;
+mod pieces;
 pub mod read;
 mod reported;
 pub mod seconds;
+mod size;
+mod strict;
+pub mod tap;
 pub mod text;
 pub mod tree;
 mod write;
@@ -25,8 +33,10 @@ mod tests;
 
 use std::time::{Duration, SystemTime};
 
+pub use attempts::counts;
+pub use form::{Form, LARGEST_DOCUMENT, Profile};
 pub use judge::judge;
-pub use location::Location;
+pub use location::{Location, PathMap};
 pub use merge::document;
 pub use read::{ReadError, read};
 pub use reported::{ReportedCase, ReportedVerdict, own_report};

@@ -40,18 +40,23 @@ pub(super) fn suite(suite: &mut Element, heading: &Heading<'_>) {
     attributes(suite, heading);
 }
 
-/// Heads the attributes with those that are ours to say, computed from the cases.
-fn attributes(suite: &mut Element, heading: &Heading<'_>) {
-    let cases = Suite::of(suite);
-    let counts = cases.counts();
-    let declared = suite.attribute("time").and_then(seconds::parse);
-    let time = declared.unwrap_or_else(|| cases.cases().filter_map(|case| case.seconds()).sum());
-    let old = std::mem::take(&mut suite.attributes);
-    suite.set_attribute("name", heading.name);
+/// Declares what the cases come to.
+pub(super) fn counts(suite: &mut Element) {
+    let counts = Suite::of(suite).counts();
     suite.set_attribute("tests", counts.tests.to_string());
     suite.set_attribute("failures", counts.failures.to_string());
     suite.set_attribute("errors", counts.errors.to_string());
     suite.set_attribute("skipped", counts.skipped.to_string());
+}
+
+/// Heads the attributes with those that are ours to say, computed from the cases.
+fn attributes(suite: &mut Element, heading: &Heading<'_>) {
+    let cases = Suite::of(suite);
+    let declared = suite.attribute("time").and_then(seconds::parse);
+    let time = declared.unwrap_or_else(|| cases.cases().filter_map(|case| case.seconds()).sum());
+    let old = std::mem::take(&mut suite.attributes);
+    suite.set_attribute("name", heading.name);
+    self::counts(suite);
     suite.set_attribute("time", seconds::format(time));
     let ours: HashSet<String> = suite
         .attributes
@@ -67,7 +72,7 @@ fn attributes(suite: &mut Element, heading: &Heading<'_>) {
 }
 
 /// A fault outside any case becomes a case, since readers look nowhere else.
-fn faults_to_cases(suite: &mut Element) {
+pub(super) fn faults_to_cases(suite: &mut Element) {
     // Many faults in a suite with a long name must not multiply that name.
     let class_name = suite.attribute("name").unwrap_or_default();
     let class_name = text::truncate_middle(class_name, LONGEST_CLASS_NAME).into_owned();
@@ -97,10 +102,13 @@ fn faults_to_cases(suite: &mut Element) {
 fn case(case: &mut Element) {
     spell_out_status(case);
     for child in &mut case.children {
-        if let Node::Element(element) = child
-            && element.is_fault()
-        {
+        let Node::Element(element) = child else {
+            continue;
+        };
+        if element.is_fault() {
             message_in_both_places(element);
+        } else if is_lost_attempt(&element.name) {
+            stack_in_its_place(element);
         }
     }
     join_output(case);
@@ -170,6 +178,50 @@ fn message_in_both_places(fault: &mut Element) {
     match fault.children.first_mut() {
         Some(Node::Text(text) | Node::CData(text)) => text.insert_str(0, &line),
         _ => fault.children.insert(0, Node::Text(line)),
+    }
+}
+
+/// Whether an element tells of an attempt of the case that was lost.
+fn is_lost_attempt(name: &str) -> bool {
+    matches!(
+        name,
+        "rerunFailure" | "flakyFailure" | "rerunError" | "flakyError"
+    )
+}
+
+/// Puts text that stands directly in a lost attempt, as Surefire before 2.22.1 and nextest write it,
+/// into a `stackTrace`: Jenkins takes the stack from nowhere else, and Surefire's schema has it first.
+fn stack_in_its_place(lost: &mut Element) {
+    // White space is layout here.
+    lost.children
+        .retain(|child| child.as_text().is_none_or(|text| !text.trim().is_empty()));
+    let has_stack = lost.elements().any(|child| child.name == "stackTrace");
+    if !has_stack {
+        let (mut text, others): (Vec<Node>, Vec<Node>) = std::mem::take(&mut lost.children)
+            .into_iter()
+            .partition(|child| child.as_text().is_some());
+        if let Some(Node::Text(last)) = text.last_mut() {
+            last.truncate(last.trim_end().len());
+        }
+        let message = lost.attribute("message").unwrap_or_default();
+        if text.is_empty() && !message.is_empty() {
+            text.push(Node::Text(message.to_owned()));
+        }
+        lost.children = others;
+        lost.children.push(Node::Element(Element {
+            children: text,
+            ..Element::new("stackTrace")
+        }));
+    }
+    lost.children.sort_by_key(lost_rank);
+}
+
+fn lost_rank(node: &Node) -> u8 {
+    match node.as_element().map(|element| element.name.as_str()) {
+        Some("stackTrace") => 0,
+        Some("system-out") => 1,
+        Some("system-err") => 2,
+        _ => 3,
     }
 }
 

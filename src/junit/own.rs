@@ -110,9 +110,15 @@ pub(super) fn testsuite(name: &str, started: SystemTime, cases: &[OwnCase<'_>]) 
     }
 }
 
-/// The `testcase` elements of these cases, to be added to a foreign testsuite.
-pub(super) fn testcases(started: SystemTime, cases: &[OwnCase<'_>]) -> Vec<Node> {
-    testsuite("", started, cases).children
+/// The `testcase` elements of these cases, to be added to a testsuite.
+pub(super) fn testcases(started: SystemTime, cases: &[OwnCase<'_>]) -> Vec<Element> {
+    let suite = testsuite("", started, cases);
+    let children = suite.children.into_iter();
+    let elements = children.filter_map(|child| match child {
+        Node::Element(element) => Some(element),
+        _ => None,
+    });
+    elements.collect()
 }
 
 /// `junit-report` always writes an id that restarts at zero, a made-up package and `localhost`;

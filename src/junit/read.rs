@@ -83,6 +83,18 @@ pub enum ReadError {
         /// Where it stands.
         place: Place,
     },
+    /// There is neither a test nor anything else of the format.
+    #[error("the document holds nothing of {format}")]
+    NotTests {
+        /// The name of the format.
+        format: &'static str,
+    },
+    /// There are more tests than are read.
+    #[error("there are more than `{limit}` tests")]
+    TooManyTests {
+        /// The number that is allowed.
+        limit: usize,
+    },
     /// Elements are nested deeper than [`MAX_DEPTH`].
     #[error("elements are nested deeper than `{limit}` at {place}")]
     TooDeep {

@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign};
+use std::sync::Arc;
 
-use super::location::Location;
+use super::location::{Location, PathMap};
 use super::seconds;
 
 /// Something inside an element.
@@ -249,11 +250,15 @@ pub(super) fn outcome_of(case: &Element) -> Outcome {
 #[derive(Debug, Clone, Copy)]
 pub struct Suite<'report> {
     element: &'report Element,
+    paths: Option<&'report PathMap>,
 }
 
 impl<'report> Suite<'report> {
     pub(super) const fn of(element: &'report Element) -> Self {
-        Self { element }
+        Self {
+            element,
+            paths: None,
+        }
     }
 
     /// The element itself.
@@ -271,11 +276,18 @@ impl<'report> Suite<'report> {
     /// The cases that stand directly in this suite, those of nested suites excluded. A fault that
     /// the suite reports outside any case is delivered like a case.
     pub fn cases(&self) -> impl Iterator<Item = Case<'report>> + use<'report> {
-        let suite = self.element;
+        let Self {
+            element: suite,
+            paths,
+        } = *self;
         suite
             .elements()
             .filter(|child| child.name == "testcase" || child.is_fault())
-            .map(move |element| Case { element, suite })
+            .map(move |element| Case {
+                element,
+                suite,
+                paths,
+            })
     }
 
     /// What its own cases come to, those of nested suites excluded.
@@ -292,6 +304,7 @@ impl<'report> Suite<'report> {
 pub struct Case<'report> {
     element: &'report Element,
     suite: &'report Element,
+    paths: Option<&'report PathMap>,
 }
 
 impl<'report> Case<'report> {
@@ -328,10 +341,12 @@ impl<'report> Case<'report> {
         lost && self.outcome() == Outcome::Passed
     }
 
-    /// Where to look for it in the sources, if the report says so.
+    /// Where to look for it in the sources, if the report says so: by the `file` attribute, else by
+    /// the first lines of its fault.
     #[must_use]
     pub fn location(&self) -> Option<Location> {
-        Location::declared(self.element)
+        let unknown = PathMap::default();
+        Location::of(self.element, self.suite, self.paths.unwrap_or(&unknown))
     }
 
     /// The declared source file.
@@ -434,15 +449,24 @@ pub struct Report {
     root: Element,
     outside: Vec<Node>,
     notes: Vec<Note>,
+    paths: Arc<PathMap>,
 }
 
 impl Report {
-    pub(super) const fn new(root: Element, outside: Vec<Node>, notes: Vec<Note>) -> Self {
+    pub(super) fn new(root: Element, outside: Vec<Node>, notes: Vec<Note>) -> Self {
         Self {
             root,
             outside,
             notes,
+            paths: Arc::default(),
         }
+    }
+
+    /// Makes paths of the repository of the paths in the container that it was written in: those of
+    /// `file` attributes at once, others when a case is [located](Case::location). To be done once.
+    pub fn map_paths(&mut self, paths: &Arc<PathMap>) {
+        paths.apply(&mut self.root);
+        self.paths = Arc::clone(paths);
     }
 
     /// The root element: `testsuites` or `testsuite`.
@@ -462,7 +486,7 @@ impl Report {
     #[must_use]
     pub fn suites(&self) -> Vec<Suite<'_>> {
         let mut suites = Vec::new();
-        collect_suites(&self.root, &mut suites);
+        collect_suites(&self.root, &self.paths, &mut suites);
         suites
     }
 
@@ -497,13 +521,20 @@ impl Report {
     }
 }
 
-fn collect_suites<'report>(element: &'report Element, suites: &mut Vec<Suite<'report>>) {
-    let suite = Suite { element };
+fn collect_suites<'report>(
+    element: &'report Element,
+    paths: &'report PathMap,
+    suites: &mut Vec<Suite<'report>>,
+) {
+    let suite = Suite {
+        element,
+        paths: Some(paths),
+    };
     if element.name == "testsuite" || suite.cases().next().is_some() {
         suites.push(suite);
     }
     for nested in element.elements().filter(|child| child.is_suite()) {
-        collect_suites(nested, suites);
+        collect_suites(nested, paths, suites);
     }
 }
 
@@ -511,7 +542,7 @@ fn collect_suites<'report>(element: &'report Element, suites: &mut Vec<Suite<'re
 /// that is how the tools that nest count.
 fn mismatches(element: &Element, notes: &mut Vec<Note>) -> Counts {
     let position = notes.len();
-    let mut counts = Suite { element }.counts();
+    let mut counts = Suite::of(element).counts();
     for nested in element.elements().filter(|child| child.is_suite()) {
         counts += mismatches(nested, notes);
     }

@@ -34,13 +34,37 @@ pub(super) fn document(root: &Element) -> Vec<u8> {
     output.writer.into_inner()
 }
 
-struct Output {
-    writer: Writer<Vec<u8>>,
+/// How many bytes the document with this root element has.
+pub(super) fn size(root: &Element) -> usize {
+    let mut output = Output {
+        writer: Writer::new(Size(0)),
+        bound: Vec::new(),
+    };
+    let _counted = output.document(root);
+    output.writer.into_inner().0
+}
+
+/// Counts what is written and keeps nothing of it.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Output<W: io::Write> {
+    writer: Writer<W>,
     /// Prefixes and namespaces that the open elements bind, innermost last.
     bound: Vec<(String, String)>,
 }
 
-impl Output {
+impl<W: io::Write> Output<W> {
     fn document(&mut self, root: &Element) -> io::Result<()> {
         self.writer
             .write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;

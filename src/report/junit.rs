@@ -6,7 +6,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::explanation;
-use crate::junit::{self, EnvironmentCase, EnvironmentProblem, SuiteProblem, SuiteRecord, Summary};
+use crate::junit::{
+    self, EnvironmentCase, EnvironmentProblem, Form, SuiteProblem, SuiteRecord, Summary,
+};
 use crate::name::RunId;
 use crate::outcome::{Failure, LostAttempt, Outcome, SuiteOutcome, leftover_hint};
 
@@ -16,7 +18,7 @@ pub(super) fn document(
     started: SystemTime,
     outcome: &Outcome,
 ) -> Vec<u8> {
-    junit::document(&Summary {
+    let summary = Summary {
         project: project.to_owned(),
         run: run.to_string(),
         started,
@@ -35,7 +37,8 @@ pub(super) fn document(
                 lost: suite.lost.iter().map(lost).collect(),
             })
             .collect(),
-    })
+    };
+    junit::document(&summary, &Form::default())
 }
 
 /// An attempt that did not pass and was followed by another one.

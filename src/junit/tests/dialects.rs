@@ -208,11 +208,8 @@ fn surefire() {
         </properties>
         <testcase name="passes" classname="com.example.TaskTest" time="1234.5"/>
         <testcase name="flaky" classname="com.example.TaskTest" time="0.012">
-          <flakyFailure message="first" type="java.lang.AssertionError">
-          <stackTrace><![CDATA[java.lang.AssertionError: first
-    	at com.example.TaskTest.flaky(TaskTest.java:9)]]></stackTrace>
-          <system-out>attempt 1</system-out>
-        </flakyFailure>
+          <flakyFailure message="first" type="java.lang.AssertionError"><stackTrace><![CDATA[java.lang.AssertionError: first
+    	at com.example.TaskTest.flaky(TaskTest.java:9)]]></stackTrace><system-out>attempt 1</system-out></flakyFailure>
         </testcase>
         <testcase name="broken" classname="com.example.TaskTest" time="0.010">
           <failure message="expected: &lt;1&gt; but was: &lt;2&gt;" type="java.lang.AssertionError"><![CDATA[java.lang.AssertionError: expected: <1> but was: <2>
@@ -290,14 +287,11 @@ fn nextest() {
     <testsuites name="taskflow" tests="2" failures="1" errors="0" skipped="0" time="4.750" timestamp="2026-01-02T00:00:00Z" uuid="67e55044-10b1-426f-9247-bb680e5fe0c8">
       <testsuite name="unit" tests="2" failures="1" errors="0" skipped="0" time="0.009" disabled="0" timestamp="2026-01-02T03:04:05.678+00:00">
         <testcase name="flaky" classname="tasks::api" timestamp="2026-01-02T03:04:05.678+00:00" time="0.005">
-          <flakyFailure timestamp="2026-01-02T03:04:05.600+00:00" time="0.005" message="thread 'flaky' panicked at tests/api.rs:5" type="test failure with exit code 101">panicked
-                    <system-out>running 1 test</system-out>
-                    <system-err>thread 'flaky' panicked</system-err>
-                </flakyFailure>
+          <flakyFailure timestamp="2026-01-02T03:04:05.600+00:00" time="0.005" message="thread 'flaky' panicked at tests/api.rs:5" type="test failure with exit code 101"><stackTrace>panicked</stackTrace><system-out>running 1 test</system-out><system-err>thread 'flaky' panicked</system-err></flakyFailure>
         </testcase>
         <testcase name="broken" classname="tasks::api" timestamp="2026-01-02T03:04:05.690+00:00" time="0.004">
           <failure message="thread 'broken' panicked at tests/api.rs:9" type="test failure with exit code 101">thread 'broken' panicked at tests/api.rs:9</failure>
-          <rerunFailure timestamp="2026-01-02T03:04:05.680+00:00" time="0.004" type="test failure with exit code 101"/>
+          <rerunFailure timestamp="2026-01-02T03:04:05.680+00:00" time="0.004" type="test failure with exit code 101"><stackTrace/></rerunFailure>
           <system-out>running 1 test</system-out>
           <system-err>thread 'broken' panicked</system-err>
         </testcase>

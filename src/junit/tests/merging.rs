@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{merged, midnight, record, strict, summary};
 use crate::junit::{
-    EnvironmentCase, EnvironmentProblem, SuiteProblem, SuiteRecord, document, kind, read,
+    EnvironmentCase, EnvironmentProblem, Form, SuiteProblem, SuiteRecord, document, kind, read,
 };
 
 const ONE_CASE: &str =
@@ -40,7 +40,7 @@ fn the_environment_is_a_suite_of_its_own() {
             output: String::new(),
         },
     ];
-    let text = String::from_utf8(document(&summary)).expect("utf-8");
+    let text = String::from_utf8(document(&summary, &Form::default())).expect("utf-8");
     strict::check(&text);
     insta::assert_snapshot!(text, @r#"
     <?xml version="1.0" encoding="UTF-8"?>
@@ -202,8 +202,8 @@ fn a_case_is_brought_into_the_order_of_surefire_and_repaired() {
           <!-- a - - b - -->
           <failure message="why">why
     body</failure>
-          <rerunFailure/>
-          <flakyFailure/>
+          <rerunFailure><stackTrace/></rerunFailure>
+          <flakyFailure><stackTrace/></flakyFailure>
           <skipped/>
           <error type="T" message="boom">
       boom
@@ -270,7 +270,7 @@ fn moments_and_durations_at_the_edge_are_written() {
             output: String::new(),
         };
         whole.environment = vec![step; 50];
-        let text = String::from_utf8(document(&whole)).expect("utf-8");
+        let text = String::from_utf8(document(&whole, &Form::default())).expect("utf-8");
         strict::check(&text);
         assert_eq!(
             read(text.as_bytes()).expect("it is read").counts().tests,

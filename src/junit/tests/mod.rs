@@ -1,17 +1,20 @@
 //! Scenarios of the module as a whole: the dialects of real tools, hostile documents, the merged
 //! report.
 
+mod attempts;
 mod dialects;
+mod go_test;
 mod hostile;
 mod judging;
 mod lenient;
 mod merging;
 mod properties;
 mod strict;
+mod tap;
 
 use std::time::{Duration, SystemTime};
 
-use super::{Report, SuiteRecord, Summary, document, read};
+use super::{Form, Report, SuiteRecord, Summary, document, read};
 
 /// Midnight of 2 January 2026, UTC.
 fn midnight() -> SystemTime {
@@ -48,7 +51,7 @@ fn record(name: &str, reports: &[&str]) -> SuiteRecord {
 
 /// The merged document, after a strict reader took it.
 fn merged(suites: Vec<SuiteRecord>) -> String {
-    let text = String::from_utf8(document(&summary(suites))).expect("utf-8");
+    let text = String::from_utf8(document(&summary(suites), &Form::default())).expect("utf-8");
     strict::check(&text);
     text
 }

@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use super::dialects::ALL;
 use super::{merged, record, strict};
 use crate::junit::{
-    Counts, Element, EnvironmentCase, EnvironmentProblem, Node, Report, SuiteProblem, SuiteRecord,
-    Summary, document, read, text,
+    Counts, Element, EnvironmentCase, EnvironmentProblem, Form, LostAttempt, Node, Outcome,
+    Profile, Report, SuiteProblem, SuiteRecord, Summary, counts, document, go_test, read, tap,
+    text,
 };
 
 /// Text with what breaks XML more often than chance would have it.
@@ -122,12 +123,68 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn lost_attempt()(
+        reports in vec((nasty(), report()), 0..3), problems in vec(problem(), 0..2), output_tail in nasty(),
+        duration in duration(),
+    ) -> LostAttempt {
+        LostAttempt { reports, problems, output_tail, duration }
+    }
+}
+
+/// A small report of few names, so that attempts have cases in common.
+fn alike() -> impl Strategy<Value = Report> {
+    let fault = prop::sample::select(vec![
+        "",
+        "",
+        "<failure message='m'/>",
+        "<error>e</error>",
+        "<skipped/>",
+    ]);
+    let case = ("[ab]", "[xy]", fault).prop_map(|(class, name, fault)| {
+        format!("<testcase classname='{class}' name='{name}'>{fault}</testcase>")
+    });
+    let suite = ("[st]", vec(case, 0..5)).prop_map(|(name, cases)| {
+        format!("<testsuite name='{name}'>{}</testsuite>", cases.concat())
+    });
+    vec(suite, 0..3).prop_map(|suites| {
+        let text = format!("<testsuites>{}</testsuites>", suites.concat());
+        read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+prop_compose! {
+    /// A suite with attempts that are much alike.
+    fn tried()(
+        attempts in vec((vec(("[12]", alike()), 0..3), vec(problem(), 0..2)), 1..4),
+    ) -> SuiteRecord {
+        let mut attempts = attempts;
+        let (reports, problems) = attempts.pop().unwrap_or_default();
+        let lost = attempts.into_iter().map(|(reports, problems)| LostAttempt {
+            reports, problems, output_tail: String::new(), duration: Duration::ZERO,
+        });
+        SuiteRecord { reports, problems, lost: lost.collect(), ..record("tried", &[]) }
+    }
+}
+
+/// How often each class and name occurs.
+fn names(reports: &[(String, Report)]) -> std::collections::BTreeMap<(String, String), usize> {
+    let mut names = std::collections::BTreeMap::new();
+    for (_, report) in reports {
+        for case in report.cases() {
+            let name = (case.class_name().to_owned(), case.name().to_owned());
+            *names.entry(name).or_default() += 1;
+        }
+    }
+    names
+}
+
+prop_compose! {
     fn suite()(
         name in nasty(), started in prop::option::of(moment()), duration in duration(),
         reports in vec((nasty(), report()), 0..3), problems in vec(problem(), 0..3),
-        output_tail in nasty(),
+        output_tail in nasty(), lost in vec(lost_attempt(), 0..3),
     ) -> SuiteRecord {
-        SuiteRecord { name, started, duration, reports, problems, output_tail, lost: Vec::new() }
+        SuiteRecord { name, started, duration, reports, problems, output_tail, lost }
     }
 }
 
@@ -154,17 +211,20 @@ fn expected(summary: &Summary) -> Counts {
         counts.errors += u64::from(step.problem.is_some());
     }
     for suite in &summary.suites {
-        counts += suite
-            .reports
-            .iter()
-            .map(|(_, report)| report.counts())
-            .sum::<Counts>();
+        counts += crate::junit::counts(suite);
         for problem in &suite.problems {
             counts.tests += 1;
             counts.failures += u64::from(problem.is_failure);
             counts.errors += u64::from(!problem.is_failure);
         }
-        counts.tests += u64::from(suite.problems.is_empty() && suite.reports.is_empty());
+        let lost_as_a_whole = suite.lost.iter().any(|attempt| {
+            let failing = |(_, report): &(String, Report)| report.counts().failing() > 0;
+            !attempt.problems.is_empty() || !attempt.reports.iter().any(failing)
+        });
+        if suite.problems.is_empty() && (suite.reports.is_empty() || lost_as_a_whole) {
+            counts.tests += 1;
+            counts.flaky += u64::from(lost_as_a_whole);
+        }
     }
     counts
 }
@@ -173,6 +233,8 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..300)) {
         let _either = read(&bytes);
+        let _either = tap::read(&bytes, "t");
+        let _either = go_test::read(&bytes);
     }
 
     #[test]
@@ -208,7 +270,7 @@ proptest! {
 
     #[test]
     fn any_text_can_be_reported(summary in summary()) {
-        let bytes = document(&summary);
+        let bytes = document(&summary, &Form::default());
         let text = String::from_utf8(bytes).expect("utf-8");
         strict::check(&text);
         let report = read(text.as_bytes()).expect("it is read again");
@@ -223,8 +285,35 @@ proptest! {
     }
 
     #[test]
+    fn nothing_that_any_attempt_has_seen_is_lost(suite in tried()) {
+        let text = merged(vec![suite.clone()]);
+        let report = read(text.as_bytes()).expect("it is read again");
+        let all = names(&[(String::new(), report.clone())]);
+        let attempts = suite.lost.iter().map(|attempt| &attempt.reports).chain([&suite.reports]);
+        for attempt in attempts {
+            for (name, count) in names(attempt) {
+                prop_assert!(all.get(&name).is_some_and(|merged| *merged >= count), "{name:?}");
+            }
+        }
+        let last: Counts = suite.reports.iter().map(|(_, report)| report.counts()).sum();
+        let merged = counts(&suite);
+        prop_assert!(merged.failures >= last.failures && merged.errors >= last.errors);
+        let passed = last.failing() == 0 && suite.problems.is_empty();
+        prop_assert_eq!(passed, report.counts().failing() == 0);
+        // A flaky case has failed in one attempt and passed in another.
+        for case in report.cases() {
+            let is_lost = |name: &str| name.starts_with("flaky") || name.starts_with("rerun");
+            let lost = case.element().elements().filter(|child| is_lost(&child.name)).count();
+            prop_assert!(lost <= suite.lost.len());
+            if case.is_flaky() {
+                prop_assert_eq!(case.outcome(), Outcome::Passed);
+            }
+        }
+    }
+
+    #[test]
     fn a_case_has_each_output_once(summary in summary()) {
-        let report = read(&document(&summary)).expect("it is read again");
+        let report = read(&document(&summary, &Form::default())).expect("it is read again");
         for case in report.cases() {
             for name in ["system-out", "system-err"] {
                 let outputs = case.element().elements().filter(|child| child.name == name);
@@ -241,5 +330,25 @@ proptest! {
         prop_assert_eq!(text::sanitise(&clean), clean.as_str());
         prop_assert!(text::truncate_middle(&text, limit).len() <= limit);
         prop_assert_eq!(text::cdata_sections(&text).collect::<String>(), text);
+    }
+}
+
+proptest! {
+    // Each of them is written many times.
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn a_report_is_kept_to_its_size_and_no_failing_case_is_lost(
+        mut summary in summary(), tried in tried(), largest in 0_usize..20_000, strict in any::<bool>(),
+    ) {
+        summary.suites.push(tried);
+        let whole = read(&document(&summary, &Form::default())).expect("it is read again").counts();
+        let profile = if strict { Profile::Strict } else { Profile::Default };
+        let bytes = document(&summary, &Form { profile, largest });
+        let text = String::from_utf8(bytes).expect("utf-8");
+        strict::check(&text);
+        let counts = read(text.as_bytes()).expect("it is read again").counts();
+        prop_assert_eq!(counts.failures + counts.errors, whole.failures + whole.errors);
+        prop_assert_eq!(counts.skipped, whole.skipped);
     }
 }
