@@ -47,6 +47,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         (
             "settings",
             &[
+                "ci",
                 "config::diagnostic",
                 "config::model::reachability",
                 "config::source",
@@ -108,8 +109,19 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         (
             "report",
             &[
-                "clock", "engine", "event", "junit", "lease", "mask", "name", "outcome", "plan",
-                "replay", "run",
+                "ci",
+                "clock",
+                "engine",
+                "event",
+                "exit_code",
+                "junit",
+                "lease",
+                "mask",
+                "name",
+                "outcome",
+                "plan",
+                "replay",
+                "run",
             ],
         ),
         (

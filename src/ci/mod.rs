@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use self::provider::{Provider, UnknownProvider};
+pub use self::provider::{Choice, Provider, UnknownProvider};
 use crate::name::BuildId;
 
 /// The variable with an id of the build, which stands over what the CI system says: `ENVRUN_BUILD`.

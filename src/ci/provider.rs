@@ -118,3 +118,42 @@ impl FromStr for Provider {
             .ok_or_else(|| UnknownProvider(text.trim().to_owned()))
     }
 }
+
+/// What a person says about the CI system in whose words a run is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// That around the process, if there is one.
+    #[default]
+    Auto,
+    /// None's.
+    None,
+    /// This one's.
+    Of(Provider),
+}
+
+impl Choice {
+    /// How it is written.
+    pub const FORM: &'static str = "`auto`, `none`, or one of `github`, `gitea`, `gitlab`, `jenkins`, `buildkite`, `circleci`, `azure`, `teamcity`, `generic`";
+
+    /// The system, where this one is around the process.
+    #[must_use]
+    pub const fn provider(self, around: Option<Provider>) -> Option<Provider> {
+        match self {
+            Self::Auto => around,
+            Self::None => None,
+            Self::Of(provider) => Some(provider),
+        }
+    }
+}
+
+impl FromStr for Choice {
+    type Err = UnknownProvider;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            _ => text.parse().map(Self::Of),
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod project;
 mod ps;
 mod run;
 mod selected;
+mod showing;
 mod signals;
 mod starts;
 mod untrusted;

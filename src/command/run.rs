@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use super::project::{self, Part, Planned, ProjectArguments, SuiteArguments};
+use super::showing::ShowingArguments;
 use super::{complain, selected, signals, starts};
 use crate::ci::Ci;
 use crate::clock;
@@ -21,7 +22,7 @@ use crate::name::RunId;
 use crate::outcome::TeardownReport;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
-use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters, Style};
+use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters};
 use crate::run::dispatcher::{Hold, HoldWhen, Settings};
 use crate::run::gc::{self, Found};
 use crate::run::ledger::{IntentSink, Ledger};
@@ -42,6 +43,8 @@ pub(super) struct Arguments {
     /// Directory for reports and logs [default: envrun-out]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    showing: ShowingArguments,
     /// When a suite or the environment fails, keep everything for this long, and say how to enter it:
     /// `30m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = holding_time)]
@@ -86,7 +89,8 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         None => Wanted::Run(arguments.suites),
         Some(run) => Wanted::Within(arguments.suites, run),
     };
-    perform(arguments.project, wanted, arguments.out, hold).await
+    let place = (arguments.out, arguments.showing);
+    perform(arguments.project, wanted, place, hold).await
 }
 
 /// What of a project is asked for.
@@ -117,7 +121,7 @@ impl Wanted {
 pub(super) async fn perform(
     project: ProjectArguments,
     wanted: Wanted,
-    out: Option<PathBuf>,
+    (out, showing): (Option<PathBuf>, ShowingArguments),
     hold: Option<(HoldWhen, Duration)>,
 ) -> ExitCode {
     // Before anything else, so that there is a report whenever a signal comes.
@@ -162,7 +166,8 @@ pub(super) async fn perform(
         settings: configured,
         warnings,
     } = planned;
-    let reporters = Reporters::new(&plan, directory, Style::detect());
+    let (surroundings, style) = showing.surroundings(configured.ci);
+    let reporters = Reporters::new(&plan, directory, style, surroundings);
     for warning in warnings.iter() {
         let message = warning.to_string();
         reporters.event(Duration::ZERO, Event::Warning { message });

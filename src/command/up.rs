@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::project::ProjectArguments;
 use super::run::{Wanted, holding_time, perform};
+use super::showing::ShowingArguments;
 use crate::exit_code::ExitCode;
 use crate::run::dispatcher::HoldWhen;
 
@@ -21,9 +22,12 @@ pub(super) struct Arguments {
     /// Directory for reports and logs [default: envrun-out]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    showing: ShowingArguments,
 }
 
 pub(super) async fn up(arguments: Arguments) -> ExitCode {
     let hold = Some((HoldWhen::Up, arguments.time));
-    perform(arguments.project, Wanted::Environment, arguments.out, hold).await
+    let place = (arguments.out, arguments.showing);
+    perform(arguments.project, Wanted::Environment, place, hold).await
 }

@@ -15,9 +15,11 @@ const LOCK: &str = ".lock";
 
 /// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
 pub(super) const REPORT: &str = "junit.xml";
-const OWN_FILES: [&str; 3] = [REPORT, "events.jsonl", MATRIX];
+const OWN_FILES: [&str; 4] = [REPORT, "events.jsonl", MATRIX, OUTPUTS];
 /// The observed reachability matrix.
 pub const MATRIX: &str = "reachability.json";
+/// The outcome as values for later jobs, in CI.
+pub(super) const OUTPUTS: &str = "envrun.env";
 pub(super) const LOGS: &str = "logs";
 /// The folder of the builds' logs, in that of the logs.
 pub(super) const BUILDS: &str = "builds";
@@ -175,14 +177,19 @@ impl OutputDirectory {
 }
 
 #[cfg(unix)]
-fn set_readable(file: &File) -> std::io::Result<()> {
+pub(super) fn set_readable(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn set_readable(_file: &File) -> std::io::Result<()> {
+pub(super) fn set_readable(_file: &File) -> std::io::Result<()> {
     Ok(())
+}
+
+/// A path that means the same from every directory.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {

@@ -4,20 +4,28 @@
 //! files and the terminal have a thread of their own each, so that neither a slow directory nor a
 //! terminal that nobody reads holds up the run or its teardown.
 
+mod agent;
+mod ci;
 mod directory;
 mod events;
 mod explanation;
 mod growing;
+mod job;
 mod junit;
 mod logs;
+mod markdown;
+mod outputs;
+mod outside;
 mod plain;
 mod problem;
 mod progress;
 mod pulls;
+mod summary;
 mod table;
 mod terminal;
 mod writer;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,11 +35,13 @@ use bytes::Bytes;
 pub use self::directory::{
     DEFAULT_DIRECTORY, DirectoryError, MATRIX as MATRIX_FILE, OutputDirectory,
 };
+use self::job::Job;
+pub use self::job::Surroundings;
 use self::logs::Log;
 pub use self::terminal::Style;
 use self::terminal::Terminal;
 use self::writer::Writer;
-use crate::engine::OutputChunk;
+use crate::engine::{DIRECTORY_LABEL, OutputChunk};
 use crate::event::Event;
 use crate::name::{RunId, ServiceName};
 use crate::outcome::Outcome;
@@ -45,19 +55,30 @@ pub struct Reporters {
     started: SystemTime,
     writer: Writer,
     terminal: Terminal,
+    job: Job,
 }
 
 impl Reporters {
-    /// Reporters that write into `directory` and speak to the terminal in `style`.
+    /// Reporters that write into `directory` and speak to the terminal in `style`, and to what is around them.
     #[must_use]
-    pub fn new(plan: &Plan, directory: OutputDirectory, style: Style) -> Arc<Self> {
+    pub fn new(
+        plan: &Plan,
+        directory: OutputDirectory,
+        style: Style,
+        surroundings: Surroundings,
+    ) -> Arc<Self> {
         let terminal = Terminal::start(style, directory.path().to_path_buf());
+        let of_project = plan.labels.get(DIRECTORY_LABEL).map(Path::new);
+        let project = (plan.project.as_str(), of_project.unwrap_or(Path::new("")));
+        let job = Job::new(surroundings, project, plan.run, directory.path());
+        terminal.pieces(job.secrets());
         Arc::new(Self {
             project: plan.project.clone(),
             run: plan.run,
             started: SystemTime::now(),
             writer: Writer::start(directory),
             terminal,
+            job,
         })
     }
 
@@ -111,10 +132,20 @@ impl Recorder for Reporters {
             let matrix = matrix.to_json().into_bytes();
             self.writer.report(directory::MATRIX, matrix).await;
         }
+        self.terminal.pieces(self.job.pieces(outcome));
         futures::join!(
             self.writer.report(directory::REPORT, document),
+            self.job.write(outcome, &self.writer),
             self.terminal.flush()
         );
-        self.writer.problems()
+        if outcome.teardown.is_some() || outcome.held.is_some() {
+            // Teardown does not wait for programs of others.
+            if let Some(message) = self.job.announce(outcome).await {
+                self.event(outcome.duration, Event::Warning { message });
+            }
+        }
+        let mut problems = self.writer.problems();
+        problems.extend(self.job.problems());
+        problems
     }
 }

@@ -226,10 +226,7 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             tail(&mut lines, suite.as_str(), output_tail);
             // What has no container, such as the reachability matrix, has no output.
             if !matches!(result, SuiteResult::Passed | SuiteResult::Flaky) && exit.is_some() {
-                lines.push(format!(
-                    "{suite}: the whole output is in {}",
-                    log_path(directory, suite.as_str())
-                ));
+                lines.push(whole_output(directory, suite));
             }
             lines
         }
@@ -292,10 +289,7 @@ fn aborted(failure: &Failure, directory: &Path) -> Vec<String> {
     if let Some(service) = &failure.service {
         tail(&mut lines, service.as_str(), &failure.log_tail);
         if !failure.log_tail.is_empty() {
-            lines.push(format!(
-                "{service}: the whole output is in {}",
-                log_path(directory, service.as_str())
-            ));
+            lines.push(whole_output(directory, service));
         }
     } else {
         lines.extend(
@@ -344,13 +338,12 @@ fn names(services: &[ServiceName]) -> String {
         .join(", ")
 }
 
-fn log_path(directory: &Path, service: &str) -> String {
-    directory
-        .join("logs")
-        .join(format!("{service}.log"))
-        .display()
-        .to_string()
+/// Where all of what a service has written is.
+pub(super) fn whole_output(directory: &Path, service: &ServiceName) -> String {
+    let path = directory.join("logs").join(format!("{service}.log"));
+    format!("{service}: the whole output is in {}", path.display())
 }
+
 /// How to enter what is held, and how to end it.
 fn held(run: RunId, time: Duration, services: &[ServiceName]) -> Vec<String> {
     let id = run.short();

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::ci::{self, Piece, Screen};
 use super::progress::Progress;
 use super::pulls::Pacing;
 use super::{plain, table};
+use crate::ci::Provider;
 use crate::clock;
 use crate::event::Event;
 
@@ -26,15 +28,22 @@ pub enum Style {
     Live,
     /// Plain lines with the time since the start.
     Plain,
+    /// In the words of a CI system.
+    Ci(Provider),
 }
 
 impl Style {
-    /// Live on a terminal that can move its cursor, else plain.
+    /// In the words of a CI system that has some; live on a terminal that can move its cursor, else plain.
     #[must_use]
-    pub fn detect() -> Self {
+    pub fn detect(shown: Option<Provider>) -> Self {
+        if let Some(provider) = shown {
+            return match ci::has_words(provider) {
+                true => Self::Ci(provider),
+                false => Self::Plain,
+            };
+        }
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-        let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
-        if std::io::stderr().is_terminal() && !dumb && !ci {
+        if std::io::stderr().is_terminal() && !dumb {
             Self::Live
         } else {
             Self::Plain
@@ -44,6 +53,7 @@ impl Style {
 
 enum Message {
     Event(Duration, Box<Event>),
+    Pieces(Vec<Piece>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -71,6 +81,11 @@ impl Terminal {
         let _ = self.messages.send(Message::Event(elapsed, Box::new(event)));
     }
 
+    /// Shows what a CI system is told beside the events.
+    pub(super) fn pieces(&self, pieces: Vec<Piece>) {
+        let _ = self.messages.send(Message::Pieces(pieces));
+    }
+
     /// Waits until everything so far is shown, but not for a terminal that nobody reads.
     pub(super) async fn flush(&self) {
         let (sender, shown) = oneshot::channel();
@@ -86,14 +101,26 @@ impl Terminal {
 
 fn show_all(style: Style, directory: &Path, messages: &mpsc::Receiver<Message>) {
     let mut live = (style == Style::Live).then(Progress::new);
+    let mut screen = match style {
+        Style::Ci(provider) => Screen::new(provider, wants_colours()),
+        Style::Live | Style::Plain => None,
+    };
     let mut pacing = Pacing::default();
     while let Ok(message) = messages.recv() {
-        match message {
-            Message::Flush(shown) => {
+        match (message, &mut screen) {
+            (Message::Event(elapsed, event), Some(screen)) => {
+                print(&screen.event(elapsed, &event, directory));
+            }
+            (Message::Pieces(pieces), Some(screen)) => print(&screen.pieces(&pieces)),
+            (Message::Pieces(_), None) => {}
+            (Message::Flush(shown), screen) => {
+                if let Some(screen) = screen {
+                    print(&screen.finish());
+                }
                 let _ = std::io::stdout().flush();
                 let _ = shown.send(());
             }
-            Message::Event(elapsed, event) => {
+            (Message::Event(elapsed, event), None) => {
                 if live.is_some() || pacing.allows(elapsed, &event) {
                     show(live.as_mut(), elapsed, &event, directory);
                 }
@@ -148,8 +175,17 @@ fn worth_a_line(event: &Event) -> bool {
 }
 
 fn print_verdict(table: &str) {
+    print(&format!("{table}\n"));
+}
+
+/// Prints on standard output. One that is closed is no reason to stop.
+fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(table.as_bytes());
-    let _ = out.write_all(b"\n");
+    let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
+}
+
+/// Whether colours are wanted where nobody can ask a terminal.
+fn wants_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{FILE_NAME, Settings, parse_starts, pool};
+use crate::ci::Choice;
 use crate::config::diagnostic::Problem;
 use crate::config::model::reachability::InternetAddress;
 use crate::config::source::{Place, Source};
@@ -20,7 +21,8 @@ use crate::options::Cidr;
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
+    "ci",
     "concurrent_starts",
     "gc",
     "internet",
@@ -85,6 +87,10 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
     };
     for (key, value) in table.get_ref() {
         match key.get_ref().as_ref() {
+            "ci" => {
+                others.push(source.place(key.span()));
+                settings.ci = read_ci(source, value, problems);
+            }
             "concurrent_starts" => {
                 others.push(source.place(key.span()));
                 settings.concurrent_starts = read_starts(source, value, problems);
@@ -123,6 +129,26 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
         }
     }
     Read { settings, others }
+}
+
+/// `ci`: the CI system in whose words a run is told.
+fn read_ci(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Choice> {
+    let chosen = value.get_ref().as_str().map(str::parse::<Choice>);
+    let problem = match chosen {
+        Some(Ok(chosen)) => return Some(chosen),
+        Some(Err(error)) => Problem::error(error.to_string()),
+        None => {
+            let found = value.get_ref().type_str();
+            Problem::error(format!("expected a text, found {found}"))
+        }
+    };
+    let place = source.place(value.span());
+    problems.push(problem.at(&place).help(format!("write {}", Choice::FORM)));
+    None
 }
 
 /// A key that is on or off.

@@ -11,6 +11,7 @@ mod pool;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::ci::Choice;
 use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::model::reachability::InternetAddress;
 use crate::config::suggest::nearest;
@@ -27,6 +28,12 @@ const MIRROR: &str = "ENVRUN_MIRROR";
 /// How many containers are started at once.
 const CONCURRENT_STARTS: &str = "ENVRUN_CONCURRENT_STARTS";
 
+/// The CI system in whose words a run is told.
+const CI: &str = "ENVRUN_CI";
+
+/// The id of the build, which [`crate::ci`] reads.
+const BUILD: &str = crate::ci::BUILD;
+
 /// Whether a run removes what dead runs have left.
 const GC: &str = "ENVRUN_GC";
 
@@ -40,8 +47,10 @@ const UNTRUSTED: &str = "ENVRUN_UNTRUSTED";
 const INTERNET: &str = "ENVRUN_INTERNET";
 
 /// The variables that are read.
-const VARIABLES: [&str; 6] = [
+const VARIABLES: [&str; 8] = [
     MIRROR,
+    BUILD,
+    CI,
     CONCURRENT_STARTS,
     GC,
     INTERNET,
@@ -75,6 +84,8 @@ pub struct Settings {
     /// How many containers are started at once, over all runs on this machine; 0 means any number.
     /// `None`: as many as suit this machine.
     pub concurrent_starts: Option<usize>,
+    /// The CI system in whose words a run is told; `None` leaves it to what is around envrun.
+    pub ci: Option<Choice>,
     /// Whether a run removes what dead runs have left; `None` means that it does.
     pub gc: Option<bool>,
     /// The project is that of strangers. Each of the three can switch it on, and none can switch it
@@ -151,6 +162,13 @@ pub fn load(
         parsed.map_err(|problem| problems.push(problem)).ok()
     });
     let gc = set(environment, GC).and_then(|text| switch(GC, text, &mut problems));
+    let ci = set(environment, CI).and_then(|text| {
+        let chosen = text.parse::<Choice>().map_err(|error| {
+            let message = format!("variable `{CI}` names no CI system: {error}");
+            problems.push(Problem::error(message).help(format!("write {}", Choice::FORM)));
+        });
+        chosen.ok()
+    });
     let pools = [
         ("`--subnet-pool`", flags.subnet_pool.as_ref()),
         (
@@ -200,6 +218,7 @@ pub fn load(
                 .next()
                 .or(from_file.concurrent_starts),
             subnet_pool: pools.into_iter().flatten().next().or(from_file.subnet_pool),
+            ci: ci.or(from_file.ci),
             gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
             internet: internet.or(from_file.internet),
             untrusted,
