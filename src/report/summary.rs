@@ -134,6 +134,7 @@ fn environment(failure: &Failure) -> String {
 fn word(result: SuiteResult) -> &'static str {
     match result {
         SuiteResult::Passed => "✅ passed",
+        SuiteResult::Flaky => "⚠️ flaky",
         SuiteResult::Failed => "❌ failed",
         SuiteResult::NotRun => "⚪ not run",
     }

@@ -80,10 +80,22 @@ samples! {
     FaultFailed => Event::FaultFailed { fault: text("1"), what: text("kill db"), suite: None, reason: text("gone") };
     FaultUndone => Event::FaultUndone { fault: text("1"), what: text("kill db"), after: TIME };
     FaultStays => Event::FaultStays { fault: text("1"), what: text("kill db"), reason: text("gone") };
-    SuiteStarted => Event::SuiteStarted { suite: service("e2e") };
+    SuiteStarted => Event::SuiteStarted { suite: service("e2e"), attempt: 2 };
+    SuiteRetried => Event::SuiteRetried {
+        suite: service("e2e"),
+        attempt: 1,
+        limit: 3,
+        exit: Some(exit()),
+        duration: TIME,
+        tests: 3,
+        failures: 1,
+        problems: vec![text("exit code 1")],
+        output_tail: vec![text("1 failed")],
+    };
     SuiteFinished => Event::SuiteFinished {
         suite: service("e2e"),
         result: SuiteResult::Failed,
+        attempts: 2,
         exit: Some(exit()),
         duration: TIME,
         tests: 3,
@@ -101,6 +113,7 @@ samples! {
             suites: vec![SuiteRow {
                 suite: service("e2e"),
                 result: SuiteResult::NotRun,
+                attempts: 0,
                 tests: None,
                 failures: 0,
                 skipped: 0,

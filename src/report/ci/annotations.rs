@@ -237,7 +237,7 @@ pub(in crate::report) fn tests(outcome: &Outcome) -> Vec<Piece> {
                     let problems: Vec<&str> = problems.map(|one| one.message.as_str()).collect();
                     TestResult::Failed(problems.join("\n"), suite.output_tail.join("\n"))
                 }
-                SuiteResult::Passed => TestResult::Passed,
+                SuiteResult::Passed | SuiteResult::Flaky => TestResult::Passed,
             };
             pieces.push(Piece::Test(Test {
                 name: suite.name.to_string(),

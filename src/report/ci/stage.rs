@@ -60,7 +60,7 @@ impl Stage {
                 let tone = match result {
                     SuiteResult::Passed => Tone::Good,
                     SuiteResult::Failed => Tone::Bad,
-                    SuiteResult::NotRun => Tone::Caution,
+                    SuiteResult::Flaky | SuiteResult::NotRun => Tone::Caution,
                 };
                 let mut without_tail = event.clone();
                 if let Event::SuiteFinished {

@@ -36,6 +36,7 @@ fn suite_finished(result: SuiteResult, tail: &[&str]) -> Event {
     Event::SuiteFinished {
         suite: "e2e".into(),
         result,
+        attempts: 1,
         exit: Some(Exit {
             code: Some(code),
             oom_killed: false,
@@ -57,6 +58,7 @@ fn verdict(result: SuiteResult, failure: Option<Failure>) -> Event {
             suites: vec![SuiteRow {
                 suite: "e2e".into(),
                 result,
+                attempts: 1,
                 tests: Some(3),
                 failures: u64::from(result == SuiteResult::Failed),
                 skipped: 0,
@@ -103,6 +105,7 @@ fn failed() -> Vec<Event> {
     let mut events = started();
     events.push(Event::SuiteStarted {
         suite: "e2e".into(),
+        attempt: 1,
     });
     events.push(suite_finished(SuiteResult::Failed, &HOSTILE));
     events.push(verdict(SuiteResult::Failed, None));
