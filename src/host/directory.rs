@@ -115,9 +115,10 @@ impl Directory {
 
     /// Whether this name still stands for this file.
     pub(super) fn holds(&self, name: &str, file: &File) -> std::io::Result<bool> {
-        let ours = file.metadata()?;
+        // Both by the same call: device numbers have another type on macOS than `std` says.
+        let ours = rustix::fs::fstat(file)?;
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => Ok((found.st_dev, found.st_ino) == (ours.dev(), ours.ino())),
+            Ok(found) => Ok((found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
         }

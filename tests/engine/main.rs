@@ -34,6 +34,7 @@ mod holding;
 mod hooks;
 mod images;
 mod initialisation;
+mod integrations;
 mod injection;
 mod isolation;
 mod naming;
