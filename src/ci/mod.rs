@@ -1,9 +1,11 @@
 //! The CI system that this process runs under: which one it is, which build, and what it says of the commit and of the job.
 //!
 //! It reads nothing but the variables that it is handed. It must never decide what a run does: a variable of a CI system
-//! says where something is shown and under which name it is found again, and nothing about which tests are run.
+//! says where something is shown and under which name it is found again, and nothing about which tests are run, but for
+//! suites that ask for it ([`nodes`]).
 
 mod facts;
+pub mod nodes;
 mod provider;
 
 use std::path::{Path, PathBuf};

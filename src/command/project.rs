@@ -1,20 +1,20 @@
 //! What the commands have in common: which project, which suites.
 
-use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum, value_parser};
 
 use super::untrusted::UntrustedArguments;
 use super::{complain, whereabouts};
-use crate::config::model::{Project, Role};
+use crate::ci::nodes;
+use crate::config::model::{Project, Role, Service, Shards};
 use crate::config::untrusted::Untrusted;
 use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
 use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL, Subnet};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
-use crate::name::ServiceName;
+use crate::name::Shard;
 use crate::plan::host::Host;
 use crate::plan::subnet;
 use crate::plan::{Plan, Selection, isolation, within};
@@ -124,12 +124,66 @@ impl FileArguments {
 /// Which of the suites.
 #[derive(Debug, Args)]
 pub(super) struct SuiteArguments {
-    /// Run only this suite and what it needs; give it several times for several
+    /// Run only this suite and what it needs, by its name, that of a shard or a pattern such as `api-*`; give it several
+    /// times for several
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
-    /// Leave out this suite; give it several times for several
+    /// Leave out this suite, by its name, that of a shard or a pattern; give it several times for several
     #[arg(long, value_name = "SUITE")]
     skip: Vec<String>,
+    /// Take this part of the suites that have shards, counted from 1: `2/4` in the second of four jobs
+    #[arg(long, value_name = "INDEX/TOTAL", value_parser = nodes::parse)]
+    shard: Option<Shard>,
+    /// Run so many suites at once, each shard counted; 0 means any number [default: any number]
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(..=1000))]
+    parallel: Option<u32>,
+    /// End the other suites as soon as one has failed
+    #[arg(long)]
+    fail_fast: bool,
+    /// Whether a suite that passes only after a retry counts as passed, whatever the file says
+    #[arg(long, value_name = "VERDICT")]
+    flaky: Option<Flaky>,
+}
+
+/// What a suite counts as that passes only after a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Flaky {
+    /// It has passed
+    Pass,
+    /// It has failed
+    Fail,
+}
+
+impl SuiteArguments {
+    /// Lets what was said here stand over what the files say. Who runs a project knows what the machine can bear.
+    fn override_in(&self, project: &mut Project, configured: &Settings) {
+        let settings = &mut project.settings;
+        if let Some(parallel) = self.parallel.or(configured.parallel) {
+            settings.parallel = Some(parallel).filter(|parallel| *parallel > 0);
+        }
+        settings.fail_fast |= self.fail_fast;
+        if let Some(flaky) = self.flaky {
+            let suites = project.services.values_mut();
+            for suite in suites.filter_map(|service| service.suite.as_mut()) {
+                suite.flaky_fails = flaky == Flaky::Fail;
+            }
+        }
+    }
+
+    /// Which one this job is of those that the CI system runs in parallel, if a suite asks for it and nobody has said.
+    fn node(&self, project: &Project) -> Result<Option<Shard>, ExitCode> {
+        let asks = |service: &Service| {
+            let suite = service.suite.as_ref();
+            suite.is_some_and(|suite| suite.shards == Shards::Ci)
+        };
+        if self.shard.is_some() || !project.services.values().any(asks) {
+            return Ok(None);
+        }
+        nodes::node(|name| std::env::var(name).ok()).map_err(|error| {
+            complain(&error.to_string());
+            ExitCode::Usage
+        })
+    }
 }
 
 /// What of a project is to be brought up.
@@ -143,18 +197,27 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn selection(&self) -> Selection {
+    fn suites(&self) -> Option<&SuiteArguments> {
         match self {
-            Self::Run(suites) | Self::Within(suites, _) => Selection {
+            Self::Run(suites) | Self::Within(suites, _) => Some(suites),
+            Self::Environment => None,
+        }
+    }
+
+    fn selection(&self, project: &Project) -> Result<Selection, ExitCode> {
+        Ok(match self.suites() {
+            Some(suites) => Selection {
                 only: suites.only.clone(),
                 skip: suites.skip.clone(),
                 environment_only: false,
+                part: suites.shard,
+                node: suites.node(project)?,
             },
-            Self::Environment => Selection {
+            None => Selection {
                 environment_only: true,
                 ..Selection::default()
             },
-        }
+        })
     }
 }
 
@@ -241,7 +304,10 @@ pub(super) async fn plan(
     }
     warnings.extend(configured.warnings);
     let warnings = arguments.files.judge(warnings)?;
-    let selection = part.selection();
+    if let Some(suites) = part.suites() {
+        suites.override_in(&mut loaded.project, &configured.settings);
+    }
+    let selection = part.selection(&loaded.project)?;
     let project = match part {
         Part::Within(_, held) => {
             held_within(&loaded.project, &selection, held)?;
@@ -292,15 +358,7 @@ fn not_in_held(project: &Project) -> impl Iterator<Item = Problem> {
 
 /// Checks that what the suites need of a held environment is there.
 fn held_within(project: &Project, selection: &Selection, held: &Found) -> Result<(), ExitCode> {
-    let suites = project.services.values();
-    let suites: BTreeSet<&ServiceName> = suites
-        .filter(|service| service.suite.is_some())
-        .map(|service| &service.name)
-        .filter(|name| {
-            selection.only.is_empty() || selection.only.iter().any(|only| only == name.as_str())
-        })
-        .filter(|name| !selection.skip.iter().any(|skip| skip == name.as_str()))
-        .collect();
+    let suites = selection.suites(project);
     let own = suites.iter().find(|name| isolation::is_own(project, name));
     if let Some(suite) = own {
         complain(&format!(

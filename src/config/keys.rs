@@ -455,7 +455,9 @@ pub const PROJECT_EXTENSION: Section = Section {
     owner: "`x-envrun`",
     keys: &[
         honoured("bind"),
+        honoured("fail_fast"),
         honoured("internet"),
+        honoured("parallel"),
         honoured("reachability"),
         honoured("timeout"),
     ],

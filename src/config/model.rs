@@ -23,7 +23,7 @@ pub use self::ready::{
     Ready, ReadyHttp, ReadyKind, ReadyPace, ReadyProbe, ReadyStream, ReadyTls, ReadyTree,
     ServerProtocol,
 };
-pub use self::suite::{Isolation, Suite, SuiteFaults};
+pub use self::suite::{Isolation, Shards, Suite, SuiteFaults};
 
 use crate::image::{Platform, PullPolicy};
 use crate::mask::Secret;
@@ -448,8 +448,12 @@ pub struct Volume {
 /// The top-level `x-envrun` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// `timeout:` of the whole run, teardown excluded; `None` means no limit.
+    /// `timeout:` of the whole run, teardown excluded; `None` and zero mean no limit.
     pub timeout: Option<Duration>,
+    /// `parallel:`, how many suites run at once, each shard counted; `None` means any number.
+    pub parallel: Option<u32>,
+    /// `fail_fast:`, whether the first suite that fails ends the others.
+    pub fail_fast: bool,
     /// `bind: copy`: bind mounts are copies where they do not say otherwise themselves.
     pub copy_binds: bool,
     /// `reachability:`, which is tested as a suite.

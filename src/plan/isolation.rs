@@ -511,6 +511,7 @@ impl Making<'_> {
             of: replica.of.clone(),
             service,
             number: replica.number,
+            shard: replica.shard,
             answers: replica.answers,
             volumes_of: name(&replica.volumes_of),
             known_as: replica.service.name.clone(),

@@ -21,6 +21,7 @@ mod recognition;
 mod replicas;
 mod resources;
 mod selection;
+mod shards;
 mod step;
 mod steps;
 pub mod subnet;
@@ -48,7 +49,7 @@ use crate::engine::{
 };
 use crate::image::Mirrors;
 use crate::lease::{Identity, Lease};
-use crate::name::{NetworkKey, RunId, ServiceName, VolumeKey};
+use crate::name::{NetworkKey, RunId, ServiceName, Shard, VolumeKey};
 use crate::options::Limits;
 
 /// Everything that a run is going to do.
@@ -84,6 +85,10 @@ pub struct Plan {
     pub reachability: Option<reachability::Trial>,
     /// Limit of the whole run, teardown excluded.
     pub timeout: Option<Duration>,
+    /// How many suites run at once; `None` means any number.
+    pub parallel: Option<u32>,
+    /// Whether the first suite that fails ends the others.
+    pub fail_fast: bool,
     /// Limits on every container and build, for strangers' code.
     pub limits: Option<Limits>,
     /// What the user should know before anything is done, one line each.
@@ -104,6 +109,8 @@ pub struct PlannedService {
     pub of: ServiceName,
     /// Which of its replicas it is, counted from 1.
     pub number: u32,
+    /// Which part of a suite it is, where that is divided.
+    pub shard: Option<Shard>,
     /// Whether it answers to the name of that service: its replicas do, what runs before their start
     /// does not.
     pub answers: bool,
@@ -215,7 +222,10 @@ impl Plan {
         let replicas::Replicas {
             replicas,
             mut warnings,
-        } = replicas::replicas(&select(project, selection)?)?;
+        } = {
+            let selected = select(project, selection)?;
+            replicas::replicas(&selected.services, &selected.parts)?
+        };
         let others = selection.other_users(project);
         let isolated = isolation::isolate(project, replicas, &others)?;
         warnings.extend(isolated.warnings);
@@ -263,6 +273,7 @@ impl Plan {
                     optional: optional.contains(&name),
                     of: replica.of,
                     number: replica.number,
+                    shard: replica.shard,
                     answers: replica.answers,
                     volumes_of: replica.volumes_of,
                     known_as: replica.known_as,
@@ -278,6 +289,19 @@ impl Plan {
                 (name, planned)
             })
             .collect();
+        for one in planned.values() {
+            let peers = one.service.sharing.needed_for_create().into_iter();
+            let may_go = |peer: &&PlannedService| {
+                let suite = peer.service.suite.as_ref();
+                suite.is_some_and(|suite| suite.retries > 0)
+            };
+            if let Some(suite) = peers.filter_map(|peer| planned.get(peer)).find(may_go) {
+                return Err(PlanError::SharesWithRetried {
+                    service: one.service.name.clone(),
+                    suite: suite.service.name.clone(),
+                });
+            }
+        }
         if let Some(unheard) = planned.values().find(|one| one.asks_unheard()) {
             let suite = unheard.service.name.clone();
             return Err(PlanError::FaultsWithoutNetwork { suite });
@@ -298,6 +322,8 @@ impl Plan {
             steps: Vec::new(),
             reachability: None,
             timeout: project.settings.timeout,
+            parallel: project.settings.parallel,
+            fail_fast: project.settings.fail_fast,
             limits: project.limits,
             warnings,
         };

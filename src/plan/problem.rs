@@ -1,7 +1,7 @@
 //! Why there is no plan. Nothing is decided here.
 
 use crate::image::reference::ReferenceError;
-use crate::name::{NetworkKey, ServiceName};
+use crate::name::{NetworkKey, ServiceName, Shard};
 
 /// Why there is no plan. All of these are configuration errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,49 @@ pub enum PlanError {
         service: ServiceName,
         /// The other one.
         with: ServiceName,
+    },
+    /// A service shares with a suite that may get another container.
+    #[error(
+        "service `{service}` shares with suite `{suite}`, which gets another container when it is run once more\nhint: leave out `suite.retries` of `{suite}`, or let it share with `{service}`"
+    )]
+    SharesWithRetried {
+        /// The service.
+        service: ServiceName,
+        /// The suite.
+        suite: ServiceName,
+    },
+    /// `--only` or `--skip` is no pattern.
+    #[error(
+        "`{option} {pattern}` is no pattern: {reason}\nhint: `api-*` matches every name that begins so"
+    )]
+    InvalidPattern {
+        /// `--only` or `--skip`.
+        option: &'static str,
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `--shard` divides a suite into more runs than it has parts.
+    #[error(
+        "`--shard {part}` divides suite `{suite}` over {} runs, and it has {shards} {}\nhint: give it `shards: {}` or more, or say `shards: ci` to have as many as there are runs",
+        part.total(), if *shards == 1 { "shard" } else { "shards" }, part.total()
+    )]
+    TooFewShards {
+        /// The suite.
+        suite: ServiceName,
+        /// How many it has.
+        shards: u32,
+        /// What was asked for.
+        part: Shard,
+    },
+    /// `--shard` where no suite is divided.
+    #[error(
+        "`--shard {part}` divides nothing, since no suite that takes part has shards\nhint: give a suite `shards: ci`, or a number of shards"
+    )]
+    NothingToDivide {
+        /// What was asked for.
+        part: Shard,
     },
     /// There is nothing but suites.
     #[error(
@@ -109,4 +152,14 @@ pub enum PlanError {
     /// `--skip` leaves nothing.
     #[error("`--only` and `--skip` together leave no suite to run")]
     NothingSelected,
+    /// What is selected of a suite belongs to another one of the runs that it is divided over.
+    #[error(
+        "`--only` and `--skip` leave nothing of suite `{suite}` that `--shard {part}` takes\nhint: leave out one of them"
+    )]
+    SelectedElsewhere {
+        /// The suite.
+        suite: ServiceName,
+        /// What was asked for.
+        part: Shard,
+    },
 }

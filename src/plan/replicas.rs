@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlanError;
+use super::shards::{self, Part};
 use crate::config::model::{
     Attachment, Condition, Dependency, Healthcheck, Lifecycle, Peer, PreStart, Role, Service,
     Sharing, VolumesFrom,
 };
-use crate::name::ServiceName;
+use crate::name::{ServiceName, Shard};
 use crate::options::ContainerOptions;
 
 /// One container of a service.
@@ -22,6 +23,8 @@ pub(super) struct Replica {
     pub(super) service: Service,
     /// Which replica it is, counted from 1.
     pub(super) number: u32,
+    /// Which part of a suite it is, where that is divided.
+    pub(super) shard: Option<Shard>,
     /// Whether it answers to the name of the service.
     pub(super) answers: bool,
     /// The replica whose volumes without a name it has.
@@ -39,15 +42,24 @@ pub(super) struct Replicas {
 }
 
 /// The replicas of the services that take part. A service with 0 replicas has none, and whoever
-/// depends on it starts without it, as with Compose.
-pub(super) fn replicas(services: &[&Service]) -> Result<Replicas, PlanError> {
+/// depends on it starts without it, as with Compose. Of a suite that is divided, `parts` take part.
+pub(super) fn replicas(
+    services: &[&Service],
+    parts: &BTreeMap<&ServiceName, Vec<Part>>,
+) -> Result<Replicas, PlanError> {
     let taken: BTreeSet<&str> = services
         .iter()
         .map(|service| service.name.as_str())
         .collect();
     let names: BTreeMap<&ServiceName, Vec<ServiceName>> = services
         .iter()
-        .map(|service| (&service.name, names(service, &taken)))
+        .map(|service| {
+            let own = match parts.get(&service.name) {
+                Some(parts) => parts.iter().map(|(name, _)| name.clone()).collect(),
+                None => names(service, &taken),
+            };
+            (&service.name, own)
+        })
         .collect();
     let mut replicas = Vec::new();
     let mut warnings = Vec::new();
@@ -83,15 +95,22 @@ pub(super) fn replicas(services: &[&Service]) -> Result<Replicas, PlanError> {
         for ((number, name), before) in (1..).zip(own).zip(before) {
             let mut depends_on = depends_on.clone();
             depends_on.extend(before.map(|job| (job, COMPLETED)));
+            let mut model = Service {
+                name: name.clone(),
+                depends_on,
+                sharing: sharing.clone(),
+                ..(*service).clone()
+            };
+            let mut parts = parts.get(&service.name).into_iter().flatten();
+            let shard = parts.find_map(|(part, shard)| (part == name).then_some(*shard));
+            if let Some(shard) = shard {
+                shards::tell(&mut model, shard);
+            }
             replicas.push(Replica {
                 of: service.name.clone(),
-                service: Service {
-                    name: name.clone(),
-                    depends_on,
-                    sharing: sharing.clone(),
-                    ..(*service).clone()
-                },
+                service: model,
                 number,
+                shard,
                 answers: true,
                 volumes_of: name.clone(),
                 known_as: name.clone(),
@@ -169,6 +188,7 @@ fn pre_start(
                 ..job_of(service, hook)
             },
             number: 1,
+            shard: None,
             answers: false,
             volumes_of: volumes_of.clone(),
             scope: None,
@@ -256,14 +276,18 @@ fn free(mut name: String, taken: &BTreeSet<&str>) -> ServiceName {
 /// The names of the replicas of a service: its own name when there is one, else `web-1`, `web-2`
 /// and so on. Where a service is called like that, another hyphen tells them apart.
 pub(super) fn names(service: &Service, taken: &BTreeSet<&str>) -> Vec<ServiceName> {
-    let count = service.lifecycle.replicas;
+    numbered(&service.name, service.lifecycle.replicas, taken)
+}
+
+/// So many names that are made of one, which are not taken.
+pub(super) fn numbered(name: &ServiceName, count: u32, taken: &BTreeSet<&str>) -> Vec<ServiceName> {
     if count == 1 {
-        return vec![service.name.clone()];
+        return vec![name.clone()];
     }
     let mut hyphens = "-".to_owned();
     loop {
         let names: Vec<ServiceName> = (1..=count)
-            .map(|number| ServiceName::new(format!("{}{hyphens}{number}", service.name)))
+            .map(|number| ServiceName::new(format!("{name}{hyphens}{number}")))
             .collect();
         if !names.iter().any(|name| taken.contains(name.as_str())) {
             return names;

@@ -2,33 +2,71 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use globset::GlobBuilder;
+
 use super::PlanError;
 use super::isolation::Others;
+use super::shards::{self, Part};
 use crate::config::model::{Project, Service};
-use crate::name::ServiceName;
+use crate::name::{ServiceName, Shard};
 use crate::reachability::{Matrix, SUITE};
 
 /// Which suites take part.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// `--only`; empty means all.
+    /// `--only`; empty means all. Each is the name of a suite or of a part of one, or a pattern of
+    /// such names.
     pub only: Vec<String>,
-    /// `--skip`.
+    /// `--skip`, the same.
     pub skip: Vec<String>,
     /// The environment without its suites, which are run in it later.
     pub environment_only: bool,
+    /// `--shard`: which one this run is of several that the suites are divided over.
+    pub part: Option<Shard>,
+    /// The same as the CI system says it; it counts for suites that ask for it.
+    pub node: Option<Shard>,
+}
+
+/// The services that take part.
+pub(super) struct Selected<'project> {
+    pub(super) services: Vec<&'project Service>,
+    /// Of suites that are divided, the parts that take part.
+    pub(super) parts: BTreeMap<&'project ServiceName, Vec<Part>>,
 }
 
 impl Selection {
     /// Whether the reachability matrix of a project takes part.
     #[must_use]
     pub fn has_matrix(&self, project: &Project) -> bool {
-        project.settings.reachability.is_some() && !self.environment_only && self.selects(SUITE)
+        project.settings.reachability.is_some() && !self.environment_only && self.selects(&[SUITE])
     }
 
-    fn selects(&self, suite: &str) -> bool {
-        (self.only.is_empty() || self.only.iter().any(|name| name == suite))
-            && !self.skip.iter().any(|name| name == suite)
+    /// The suites that are selected, if only in part.
+    #[must_use]
+    pub fn suites<'project>(&self, project: &'project Project) -> BTreeSet<&'project ServiceName> {
+        let parts = shards::of_suites(project, self);
+        let suites = project.services.values();
+        let suites = suites.filter(|service| service.suite.is_some());
+        suites
+            .map(|service| &service.name)
+            .filter(|suite| match parts.get(suite) {
+                None => self.selects(&[suite.as_str()]),
+                Some(parts) => parts.iter().any(|part| self.selects_part(suite, part)),
+            })
+            .collect()
+    }
+
+    fn selects_part(&self, suite: &ServiceName, (name, _): &Part) -> bool {
+        self.selects(&[suite.as_str(), name.as_str()])
+    }
+
+    /// Whether something that has these names takes part.
+    fn selects(&self, names: &[&str]) -> bool {
+        let named = |patterns: &[String]| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| names.iter().any(|name| matches(pattern, name)))
+        };
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
     /// Who uses the shared environment beside the suites that share it.
@@ -43,7 +81,7 @@ impl Selection {
     }
 
     /// The services whose networks and volumes are made: those that take part, and the suites that
-    /// are run later.
+    /// are run later, once for each of their parts.
     pub(super) fn users<'project>(
         &self,
         project: &'project Project,
@@ -51,11 +89,71 @@ impl Selection {
     ) -> Vec<&'project Service> {
         let mut users = services.to_vec();
         if self.environment_only {
-            let all = project.services.values();
-            users.extend(all.filter(|service| service.suite.is_some()));
+            let parts = shards::of_suites(project, self);
+            let suites = project.services.values();
+            let suites = suites.filter(|service| service.suite.is_some());
+            users.extend(suites.flat_map(|suite| {
+                let count = parts.get(&suite.name).map_or(1, Vec::len);
+                std::iter::repeat_n(suite, count)
+            }));
         }
         users
     }
+
+    /// What is given to `--only` and `--skip`.
+    fn patterns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let only = self.only.iter().map(|pattern| ("--only", pattern));
+        only.chain(self.skip.iter().map(|pattern| ("--skip", pattern)))
+    }
+}
+
+/// Whether a name is meant: by itself, or by a pattern with `*`, `?`, `[…]` or `{…}`.
+fn matches(pattern: &str, name: &str) -> bool {
+    pattern == name
+        || GlobBuilder::new(pattern)
+            .build()
+            .is_ok_and(|glob| glob.compile_matcher().is_match(name))
+}
+
+/// Every pattern is one, and means something.
+fn check_patterns(
+    project: &Project,
+    selection: &Selection,
+    parts: &BTreeMap<&ServiceName, Vec<Part>>,
+) -> Result<(), PlanError> {
+    let suites = project.services.values();
+    let suites: Vec<&ServiceName> = suites
+        .filter(|service| service.suite.is_some())
+        .map(|service| &service.name)
+        .collect();
+    let of_matrix = project.settings.reachability.as_ref().map(|_| SUITE);
+    let of_parts = parts.values().flatten().map(|(name, _)| name.as_str());
+    let names = suites.iter().map(|suite| suite.as_str());
+    let names: Vec<&str> = names.chain(of_parts).chain(of_matrix).collect();
+    for (option, pattern) in selection.patterns() {
+        if let Err(error) = GlobBuilder::new(pattern).build() {
+            return Err(PlanError::InvalidPattern {
+                option,
+                pattern: pattern.clone(),
+                reason: error.kind().to_string(),
+            });
+        }
+        if !names.iter().any(|name| matches(pattern, name)) {
+            let known = suites.iter().map(|suite| match parts.get(*suite) {
+                Some(parts) if parts.len() > 1 => {
+                    format!("`{suite}` with {} shards", parts.len())
+                }
+                _ => format!("`{suite}`"),
+            });
+            let known = known.chain(of_matrix.map(|suite| format!("`{suite}`")));
+            return Err(PlanError::UnknownSuite {
+                option,
+                name: pattern.clone(),
+                suites: known.collect::<Vec<_>>().join(", "),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The services that take part: the selected suites, everything they need, and every service that
@@ -64,7 +162,7 @@ impl Selection {
 pub(super) fn select<'project>(
     project: &'project Project,
     selection: &Selection,
-) -> Result<Vec<&'project Service>, PlanError> {
+) -> Result<Selected<'project>, PlanError> {
     let suites: BTreeSet<&ServiceName> = project
         .services
         .values()
@@ -82,7 +180,8 @@ pub(super) fn select<'project>(
                 project: project.name.clone(),
             });
         }
-        return Ok(services);
+        let parts = BTreeMap::new();
+        return Ok(Selected { services, parts });
     }
     let matrix = project.settings.reachability.as_ref();
     if suites.is_empty() && matrix.is_none() {
@@ -90,27 +189,9 @@ pub(super) fn select<'project>(
             project: project.name.clone(),
         });
     }
-    for (option, names) in [("--only", &selection.only), ("--skip", &selection.skip)] {
-        if let Some(name) = names
-            .iter()
-            .filter(|name| matrix.is_none() || *name != SUITE)
-            .find(|name| !suites.contains(&ServiceName::new(name.as_str())))
-        {
-            let of_matrix = matrix.map(|_| SUITE);
-            let known = suites.iter().map(|suite| suite.as_str()).chain(of_matrix);
-            let known: Vec<String> = known.map(|suite| format!("`{suite}`")).collect();
-            return Err(PlanError::UnknownSuite {
-                option,
-                name: name.clone(),
-                suites: known.join(", "),
-            });
-        }
-    }
-    let selected: BTreeSet<&ServiceName> = suites
-        .iter()
-        .copied()
-        .filter(|suite| selection.selects(suite.as_str()))
-        .collect();
+    let mut parts = shards::of_suites(project, selection);
+    check_patterns(project, selection, &parts)?;
+    let selected = selection.suites(project);
     // The suites that a matrix names do not run for it: their networks are what matters.
     let matrix = matrix.filter(|_| selection.has_matrix(project));
     let named = matrix.map(|rows| Matrix::of(rows).members().cloned().collect());
@@ -130,7 +211,22 @@ pub(super) fn select<'project>(
         .collect();
     let services = project.services.values();
     let services = services.filter(|service| !only_for_unselected.contains(&service.name));
-    Ok(services.collect())
+    let services: Vec<&Service> = services.collect();
+    shards::divide(&services, selection, &mut parts)?;
+    // Whoever depends on a suite depends on all of it.
+    let dependencies = wanted.iter().filter_map(|name| project.services.get(*name));
+    let dependencies = dependencies.flat_map(|service| service.depends_on.keys());
+    let depended_on: BTreeSet<&ServiceName> = dependencies.collect();
+    for (suite, parts) in &mut parts {
+        if selected.contains(suite) && !depended_on.contains(suite) {
+            parts.retain(|part| selection.selects_part(suite, part));
+        }
+        if let (true, Some(part)) = (wanted.contains(suite) && parts.is_empty(), selection.part) {
+            let suite = (*suite).clone();
+            return Err(PlanError::SelectedElsewhere { suite, part });
+        }
+    }
+    Ok(Selected { services, parts })
 }
 
 /// What is depended on by somebody, and by everybody with `required: false`.

@@ -21,12 +21,13 @@ use crate::options::Cidr;
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "ci",
     "concurrent_starts",
     "gc",
     "internet",
     "mirror",
+    "parallel",
     "subnet_pool",
     "untrusted",
 ];
@@ -93,7 +94,7 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
             }
             "concurrent_starts" => {
                 others.push(source.place(key.span()));
-                settings.concurrent_starts = read_starts(source, value, problems);
+                settings.concurrent_starts = read_number(source, value, ("starts", problems));
             }
             "gc" => {
                 others.push(source.place(key.span()));
@@ -106,6 +107,11 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
             "mirror" => {
                 others.push(source.place(key.span()));
                 settings.mirrors = read_mirrors(source, value, problems);
+            }
+            "parallel" => {
+                others.push(source.place(key.span()));
+                let number = read_number(source, value, ("suites", problems));
+                settings.parallel = number.and_then(|number| u32::try_from(number).ok());
             }
             "subnet_pool" => {
                 others.push(source.place(key.span()));
@@ -166,18 +172,18 @@ fn read_switch(
     on
 }
 
-/// `concurrent_starts`: a number.
-fn read_starts(
+/// `concurrent_starts` and `parallel`: a number of something.
+fn read_number(
     source: &Arc<Source>,
     value: &Spanned<DeValue<'_>>,
-    problems: &mut Vec<Problem>,
+    (what, problems): (&str, &mut Vec<Problem>),
 ) -> Option<usize> {
     let problem = match value.get_ref() {
         DeValue::Integer(integer) => match parse_starts(integer.as_str()) {
             Ok(number) => return Some(number),
             Err(help) => {
                 let text = integer.as_str();
-                Problem::error(format!("`{text}` is no number of starts")).help(help)
+                Problem::error(format!("`{text}` is no number of {what}")).help(help)
             }
         },
         other => Problem::error(format!("expected a number, found {}", other.type_str())),

@@ -37,6 +37,9 @@ const BUILD: &str = crate::ci::BUILD;
 /// Whether a run removes what dead runs have left.
 const GC: &str = "ENVRUN_GC";
 
+/// How many suites run at once.
+const PARALLEL: &str = "ENVRUN_PARALLEL";
+
 /// The pool that subnets are taken from.
 const SUBNET_POOL: &str = "ENVRUN_SUBNET_POOL";
 
@@ -47,13 +50,14 @@ const UNTRUSTED: &str = "ENVRUN_UNTRUSTED";
 const INTERNET: &str = "ENVRUN_INTERNET";
 
 /// The variables that are read.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
     MIRROR,
     BUILD,
     CI,
     CONCURRENT_STARTS,
     GC,
     INTERNET,
+    PARALLEL,
     SUBNET_POOL,
     UNTRUSTED,
 ];
@@ -86,6 +90,8 @@ pub struct Settings {
     pub concurrent_starts: Option<usize>,
     /// The CI system in whose words a run is told; `None` leaves it to what is around envrun.
     pub ci: Option<Choice>,
+    /// How many suites of a run run at once; 0 means any number. `None` leaves it to the project.
+    pub parallel: Option<u32>,
     /// Whether a run removes what dead runs have left; `None` means that it does.
     pub gc: Option<bool>,
     /// The project is that of strangers. Each of the three can switch it on, and none can switch it
@@ -161,6 +167,13 @@ pub fn load(
         });
         parsed.map_err(|problem| problems.push(problem)).ok()
     });
+    let parallel = set(environment, PARALLEL).and_then(|text| {
+        let number = parse_starts(text).map_err(|help| {
+            let message = format!("variable `{PARALLEL}` is no number of suites: `{text}`");
+            problems.push(Problem::error(message).help(help));
+        });
+        u32::try_from(number.ok()?).ok()
+    });
     let gc = set(environment, GC).and_then(|text| switch(GC, text, &mut problems));
     let ci = set(environment, CI).and_then(|text| {
         let chosen = text.parse::<Choice>().map_err(|error| {
@@ -219,6 +232,7 @@ pub fn load(
                 .or(from_file.concurrent_starts),
             subnet_pool: pools.into_iter().flatten().next().or(from_file.subnet_pool),
             ci: ci.or(from_file.ci),
+            parallel: parallel.or(from_file.parallel),
             gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
             internet: internet.or(from_file.internet),
             untrusted,
@@ -248,10 +262,10 @@ fn switch(name: &str, text: &str, problems: &mut Vec<Problem>) -> Option<bool> {
     }
 }
 
-/// The largest number of starts at once; beyond it a number is a mistake.
+/// The largest number of starts, or of suites, at once; beyond it a number is a mistake.
 const MOST_STARTS: usize = 1000;
 
-/// A number of starts at once; else how it is written.
+/// A number of starts, or of suites, at once; else how it is written.
 fn parse_starts(text: &str) -> Result<usize, String> {
     text.trim()
         .parse()

@@ -161,6 +161,35 @@ fn explained() -> Behaviours {
     ])
 }
 
+/// A suite in two parts of which one does not pass at once, on two networks and with a volume of its
+/// image, and one that waits for them.
+const RETRIED: &str = "
+services:
+  db: { image: app, expose: [5432], networks: [back] }
+  e2e:
+    image: volume
+    networks: [back, front]
+    depends_on: [db]
+    secrets: [password]
+    x-envrun: { suite: { junit: 'reports/*.xml', retries: 2, shards: 2 } }
+  after:
+    image: app
+    networks: [front]
+    depends_on: { e2e: { condition: service_completed_successfully } }
+    x-envrun: { suite: {} }
+networks: { back: {}, front: {} }
+secrets: { password: { file: compose.yaml } }
+";
+
+fn retried() -> Behaviours {
+    Behaviours::from([
+        ("db", Behaviour::serves(5432, Duration::from_millis(20))),
+        ("e2e-1#1", suite(FAILING, 1)),
+        ("e2e", suite(PASSING, 0)),
+        ("after", Behaviour::exits(Duration::from_millis(50), 0)),
+    ])
+}
+
 fn pipeline() -> Behaviours {
     Behaviours::from([
         ("db", Behaviour::serves(5432, Duration::from_millis(1400))),
@@ -306,6 +335,7 @@ fn cases() -> Vec<Case> {
         ("matrix", TWO_NETWORKS, two_networks(), Vec::new()),
         ("broken matrix", TWO_NETWORKS, deaf, Vec::new()),
         ("explained", EXPLAINED, explained(), Vec::new()),
+        ("retried", RETRIED, retried(), Vec::new()),
         (FAR_AWAY, FAR, far(), Vec::new()),
         ("isolated", ISOLATED, isolated(), Vec::new()),
     ]
@@ -489,6 +519,7 @@ async fn nothing_remains_whenever_the_run_is_interrupted() {
         ("pipeline", PIPELINE, pipeline(), 1_000),
         ("pulled", PULLED, pipeline(), 1_500),
         ("lifecycle", LIFECYCLE, lifecycle(), 2_000),
+        ("retried", RETRIED, retried(), 3_000),
         (FAR_AWAY, FAR, far(), 1_000),
     ];
     for (name, compose, behaviours, until) in cases {

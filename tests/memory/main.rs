@@ -22,5 +22,6 @@ mod reachability;
 mod replicas;
 mod requested_faults;
 mod restarts;
+mod suites;
 mod support;
 mod watchdog;

@@ -13,5 +13,6 @@ mod readiness;
 mod replicas;
 mod sharing;
 mod steps;
+mod suites;
 mod support;
 mod within;

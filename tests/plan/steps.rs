@@ -62,9 +62,8 @@ fn everything_is_created_early_and_started_when_it_may() {
 #[test]
 fn a_selection_leaves_out_what_only_others_need_and_keeps_what_nobody_names() {
     let only = Selection {
-        environment_only: false,
         only: vec!["unit".to_owned()],
-        skip: Vec::new(),
+        ..Selection::default()
     };
     insta::assert_snapshot!(plan(PIPELINE, &only).expect("a plan"), @"
     plan for project `test`
@@ -84,9 +83,9 @@ fn a_selection_leaves_out_what_only_others_need_and_keeps_what_nobody_names() {
 #[test]
 fn selections_that_match_nothing_are_errors_with_help() {
     let selection = |only: &[&str], skip: &[&str]| Selection {
-        environment_only: false,
         only: only.iter().map(|name| (*name).to_owned()).collect(),
         skip: skip.iter().map(|name| (*name).to_owned()).collect(),
+        ..Selection::default()
     };
     let error = |selection| plan(PIPELINE, &selection).expect_err("no plan");
     insta::assert_snapshot!(error(selection(&["unti"], &[])), @"

@@ -1,6 +1,6 @@
 //! The keys of `x-envrun.suite`.
 
-use super::{Section, honoured, warned, warned_unless};
+use super::{Section, honoured, warned};
 
 /// `x-envrun.suite`.
 pub const SUITE: Section = Section {
@@ -11,9 +11,9 @@ pub const SUITE: Section = Section {
         honoured("flaky"),
         honoured("junit"),
         honoured("retries"),
+        honoured("shards"),
         honoured("timeout"),
         warned("artifacts"),
         honoured("isolation"),
-        warned_unless("shards", &["1"]),
     ],
 };

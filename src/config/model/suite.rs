@@ -15,6 +15,8 @@ pub struct Suite {
     pub timeout: Option<Duration>,
     /// How often it may be run once more when it has not passed, each time in a new container.
     pub retries: u32,
+    /// Into how many parts it is divided, each in a container of its own.
+    pub shards: Shards,
     /// Whether a pass after a retry is as bad as a failure.
     pub flaky_fails: bool,
     /// The faults that it may ask for; `None`: it asks for none.
@@ -31,6 +33,18 @@ pub enum Isolation {
     Shared,
     /// A copy of what it depends on, beside the shared one.
     Own,
+}
+
+/// `x-envrun.suite.shards`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shards {
+    /// It is not divided.
+    #[default]
+    Whole,
+    /// Into so many, all of which this run has unless it is itself one of several.
+    Count(u32),
+    /// As the CI system divides the job that this run is in: the run has one of them.
+    Ci,
 }
 
 /// `x-envrun.suite.faults`.

@@ -37,6 +37,13 @@ pub(super) fn read_project_extension(
         timeout: map
             .get("timeout")
             .and_then(|node| read_timeout(context, node)),
+        parallel: map
+            .get("parallel")
+            .and_then(|node| read_parallel(context, node)),
+        fail_fast: map
+            .get("fail_fast")
+            .and_then(|node| context.boolean(node, "fail_fast"))
+            .unwrap_or(false),
         reachability: map
             .get("reachability")
             .and_then(|node| read_reachability(context, node, names)),
@@ -97,16 +104,19 @@ fn read_bind_mode(context: &mut Context<'_>, node: &Node) -> Option<bool> {
     }
 }
 
-/// The limit of a run or of a suite.
-pub(super) fn read_timeout(context: &mut Context<'_>, node: &Node) -> Option<std::time::Duration> {
-    let timeout = context.duration(node, "timeout")?;
-    if timeout.is_zero() {
-        context.error_help(
-            &node.place,
-            "`timeout` is zero",
-            "leave it out for no limit",
-        );
+/// Most suites at once that can be asked for; more is a mistake.
+const MOST_AT_ONCE: u64 = 1000;
+
+/// How many suites run at once; null and zero are any number.
+fn read_parallel(context: &mut Context<'_>, node: &Node) -> Option<u32> {
+    if node.is_null() {
         return None;
     }
-    Some(timeout)
+    let count = context.integer(node, "parallel", 0..=MOST_AT_ONCE)?;
+    u32::try_from(count).ok().filter(|count| *count > 0)
+}
+
+/// The limit of a run or of a suite. Null and zero are none.
+pub(super) fn read_timeout(context: &mut Context<'_>, node: &Node) -> Option<std::time::Duration> {
+    context.duration(node, "timeout")
 }

@@ -75,7 +75,9 @@ fn read_replicas(
         return 1;
     }
     if replicas > 1 {
-        check_addresses(context, map, replicas);
+        let several = format!("the service has {replicas} replicas");
+        let help = "leave the address out, or have one replica";
+        check_addresses(context, map, (&several, help));
     }
     replicas
 }
@@ -90,8 +92,12 @@ fn refuse_on_suite(context: &mut Context<'_>, entry: &Entry, replicas: u32) {
     context.error_help(&entry.key.place, message, help);
 }
 
-/// One address cannot belong to several containers.
-fn check_addresses(context: &mut Context<'_>, map: &Mapping, replicas: u32) {
+/// One address cannot belong to several containers. Says why there are several, and what to do.
+pub(super) fn check_addresses(
+    context: &mut Context<'_>,
+    map: &Mapping,
+    (several, help): (&str, &str),
+) {
     const ADDRESSES: [&str; 3] = ["ipv4_address", "ipv6_address", "mac_address"];
     let attachments = map.get("networks").and_then(Node::mapping);
     let attachments = attachments.iter().flat_map(|map| &map.entries);
@@ -99,8 +105,7 @@ fn check_addresses(context: &mut Context<'_>, map: &Mapping, replicas: u32) {
     for entry in places.flat_map(|map| &map.entries) {
         let key = entry.key.text.as_str();
         if ADDRESSES.contains(&key) && !matches!(entry.value.value, Value::Null) {
-            let message = format!("`{key}` is fixed, and the service has {replicas} replicas");
-            let help = "leave the address out, or have one replica";
+            let message = format!("`{key}` is fixed, and {several}");
             context.error_help(&entry.key.place, message, help);
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::super::diagnostic::Problem;
 use super::super::keys;
-use super::super::model::{Condition, Dependency, Role, Service};
+use super::super::model::{Condition, Dependency, Role, Service, Shards};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::words;
@@ -60,6 +60,11 @@ pub(super) fn read_service(
     let depends_on = read_depends_on(context, map);
     let shared = sharing::read_sharing(context, map);
     let extension = extension::read_service_extension(context, map);
+    if let Some(Shards::Count(count @ 2..)) = extension.suite.as_ref().map(|suite| suite.shards) {
+        let several = format!("the suite has {count} shards");
+        let help = "leave the address out, or do not divide the suite";
+        lifecycle::check_addresses(context, map, (&several, help));
+    }
     let mut text = |key: &str| {
         map.get(key)
             .and_then(|node| context.filled_text_or_null(node, key))

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use globset::GlobBuilder;
 
 use super::super::keys;
-use super::super::model::{Isolation, Suite, SuiteFaults};
+use super::super::model::{Isolation, Shards, Suite, SuiteFaults};
 use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::yaml::{Node, Value, shorten};
 use super::context::Context;
 use super::extension::read_timeout;
+use super::scalar::whole;
 use crate::fault::kind::Kind;
 
 /// `true` and `{}` are a suite without reports; `false` and null are none.
@@ -48,6 +49,9 @@ pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite
     if let Some(node) = map.get("retries") {
         suite.retries = read_retries(context, node).unwrap_or_default();
     }
+    if let Some(node) = map.get("shards") {
+        suite.shards = read_shards(context, node).unwrap_or_default();
+    }
     if let Some(node) = map.get("flaky") {
         suite.flaky_fails = read_flaky(context, node).unwrap_or_default();
     }
@@ -71,6 +75,26 @@ fn read_retries(context: &mut Context<'_>, node: &Node) -> Option<u32> {
     }
     let retries = context.integer(node, "retries", 0..=MOST_RETRIES)?;
     u32::try_from(retries).ok()
+}
+
+/// Most parts of a suite; more is a mistake.
+const MOST_SHARDS: u64 = 256;
+
+/// A number of parts, or `ci`; null is none.
+fn read_shards(context: &mut Context<'_>, node: &Node) -> Option<Shards> {
+    if node.is_null() {
+        return None;
+    }
+    if matches!(&node.value, Value::Scalar(scalar) if scalar.text == "ci") {
+        return Some(Shards::Ci);
+    }
+    if matches!(&node.value, Value::Scalar(scalar) if whole(scalar).is_none()) {
+        let wanted = format!("a whole number from 1 to {MOST_SHARDS}, or `ci`");
+        context.expected(node, "shards", &wanted);
+        return None;
+    }
+    let count = context.integer(node, "shards", 1..=MOST_SHARDS)?;
+    u32::try_from(count).ok().map(Shards::Count)
 }
 
 /// Whether a pass after a retry is a failure: `fail`, or else `pass`.

@@ -45,7 +45,8 @@ pub struct MemoryEngine {
 }
 
 impl MemoryEngine {
-    /// An engine whose containers behave as told, by the name of the replica or of the service. It has every image but those
+    /// An engine whose containers behave as told, by the name of the replica or of the service; those of one attempt of a
+    /// suite by that name with the number of the attempt: `e2e#2`. It has every image but those
     /// that are called `missing`, which no registry has either, and those that are called `remote`,
     /// which it has to pull. The first pulls of what is called `flaky` fail, all of what is called
     /// `down` do, and a registry that is called `empty` has nothing.

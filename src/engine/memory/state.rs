@@ -32,6 +32,9 @@ use crate::probe::listening;
 /// How often the pull of an image that is called `flaky` fails.
 const FLAKY_PULLS: u32 = 2;
 
+/// The variable by which a container knows which attempt of a suite it is.
+const ATTEMPT: &str = "ENVRUN_ATTEMPT";
+
 type Labels = BTreeMap<String, String>;
 
 #[derive(Debug)]
@@ -331,9 +334,12 @@ impl State {
                 volumes.insert(name.clone());
             }
         }
-        let behaviour = [REPLICA_LABEL, SERVICE_LABEL]
+        let attempt = spec.environment.get(ATTEMPT).map_or("1", String::as_str);
+        let names = [REPLICA_LABEL, SERVICE_LABEL]
             .into_iter()
-            .filter_map(|label| spec.labels.get(label))
+            .filter_map(|label| spec.labels.get(label));
+        let behaviour = names
+            .flat_map(|name| [format!("{name}#{attempt}"), name.clone()])
             .find_map(|name| self.behaviours.get(name.as_str()))
             .cloned()
             .unwrap_or_default();

@@ -64,7 +64,7 @@ impl Dispatcher {
 
     /// Whether a suite that does not pass is run once more.
     pub(super) fn may_retry(&self, name: &ServiceName) -> bool {
-        self.attempt(name) < self.attempt_limit(name)
+        self.attempt(name) < self.attempt_limit(name) && !self.is_stopping()
     }
 
     /// Lets the steps of a suite begin anew.

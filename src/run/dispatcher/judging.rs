@@ -1,6 +1,7 @@
 //! What the end of a suite means: its exit and its reports are judged, and a suite that cannot come to
 //! its end is told why.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Dispatcher;
@@ -21,6 +22,10 @@ impl Dispatcher {
         log_tail: Vec<String>,
     ) {
         let name = planned.service.name.clone();
+        // It was killed for what another suite has done, and is told of already.
+        if self.is_judged(&name) {
+            return;
+        }
         let globs = planned
             .service
             .suite
@@ -92,6 +97,7 @@ impl Dispatcher {
         if !passed {
             self.explain_suite(name);
         }
+        self.stop_others(now, name);
     }
 
     /// What an attempt of a suite came to.
@@ -236,11 +242,17 @@ impl Dispatcher {
 
     /// The suites on which there is no judgement yet.
     pub(super) fn unjudged(&self) -> Vec<ServiceName> {
+        let judged: BTreeSet<&ServiceName> = self
+            .outcome
+            .suites
+            .iter()
+            .map(|suite| &suite.name)
+            .collect();
         self.plan
             .suites()
             .map(|planned| planned.service.name.clone())
             .chain(self.matrix_suite())
-            .filter(|name| !self.is_judged(name))
+            .filter(|name| !judged.contains(name))
             .collect()
     }
 
@@ -269,6 +281,7 @@ impl Dispatcher {
         };
         let suite = planned.service.suite.as_ref();
         SuiteOutcome {
+            shard: planned.shard,
             attempts: self.attempts_begun(name),
             lost: self.lost_attempts(name).to_vec(),
             flaky_fails: suite.is_some_and(|suite| suite.flaky_fails),

@@ -56,6 +56,12 @@ impl Dispatcher {
             return self.bug(now, "a start was answered that was not asked for");
         };
         self.step_done(now, step);
+        // What another suite has ended while its start was under way.
+        if self.is_judged(&name)
+            && let Some(container) = self.container(&name)
+        {
+            return self.effect(Effect::Kill(container));
+        }
         let attempt = self.attempt(&name);
         if let Some(limit) = limit(&self.plan.services[&name].service) {
             self.effect(Effect::StartTimer(

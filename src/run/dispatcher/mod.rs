@@ -21,6 +21,7 @@ mod performed;
 mod reachability;
 mod restarts;
 mod settings;
+mod turns;
 mod vantage;
 mod verdict;
 
@@ -91,6 +92,8 @@ pub struct Dispatcher {
     settings: Settings,
     phase: Phase,
     progress: Vec<Progress>,
+    /// Where each action stands among the steps.
+    steps: BTreeMap<Action, StepId>,
     begun: BTreeMap<StepId, Duration>,
     /// Version of the engine's API; known before anything begins.
     api: (u16, u16),
@@ -127,6 +130,12 @@ impl Dispatcher {
             .collect();
         Self {
             progress: vec![Progress::Pending; plan.steps.len()],
+            steps: plan
+                .steps
+                .iter()
+                .enumerate()
+                .map(|(number, step)| (step.action.clone(), StepId(number)))
+                .collect(),
             plan,
             settings,
             phase: Phase::Running,
@@ -306,11 +315,7 @@ impl Dispatcher {
     }
 
     pub(super) fn step_of(&self, action: &Action) -> Option<StepId> {
-        self.plan
-            .steps
-            .iter()
-            .position(|step| step.action == *action)
-            .map(StepId)
+        self.steps.get(action).copied()
     }
 
     fn container(&self, name: &ServiceName) -> Option<ContainerId> {

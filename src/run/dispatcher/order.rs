@@ -47,7 +47,7 @@ impl Dispatcher {
             .map(StepId)
             .filter(|step| self.progress[step.0] == Progress::Pending && self.may_begin(*step))
             .collect();
-        ready.sort_by_key(|step| (std::cmp::Reverse(self.plan.steps[step.0].chain), step.0));
+        ready.sort_by_cached_key(|step| self.urgency(*step));
         let starting = |progress: &[Progress], plan: &Plan| {
             plan.steps
                 .iter()
@@ -58,13 +58,17 @@ impl Dispatcher {
                 })
                 .count()
         };
+        let mut turns = self.free_turns();
         for step in ready {
             // A step that could not even begin has ended the run, and nothing may be created after
             // the verdict.
             if self.phase != Phase::Running {
                 return;
             }
-            if self.gives_way(step) {
+            let action = &self.plan.steps[step.0].action;
+            let takes_turn = self.takes_turn(action);
+            if self.is_too_late(action) || (takes_turn && turns == Some(0)) || self.gives_way(step)
+            {
                 continue;
             }
             let is_start = matches!(self.plan.steps[step.0].action, Action::StartContainer(_));
@@ -72,6 +76,9 @@ impl Dispatcher {
                 || starting(&self.progress, &self.plan) < self.settings.concurrent_starts.max(1)
             {
                 self.begin_step(now, step);
+                if takes_turn {
+                    turns = turns.map(|turns| turns.saturating_sub(1));
+                }
             }
         }
     }

@@ -369,6 +369,10 @@ impl Dispatcher {
         let Some(trial) = self.plan.reachability.clone() else {
             return;
         };
+        // Another suite has ended it.
+        if self.is_judged(&ServiceName::new(SUITE)) {
+            return;
+        }
         let cases = judge(&trial.matrix, &trial.model, seen);
         let run = self.plan.run.to_string();
         let internet = trial.names_internet().then(|| trial.internet.to_string());
@@ -430,5 +434,6 @@ impl Dispatcher {
         if !passed {
             self.progress[step.0] = Progress::Failed;
         }
+        self.stop_others(now, &ServiceName::new(SUITE));
     }
 }

@@ -155,7 +155,10 @@ services:
     project.file("compose.yaml", compose.replace("NAME", &project.name));
     project.file(
         "built/Dockerfile",
-        format!("FROM {}\nARG NEVER_BUILT_BEFORE\nRUN echo $NEVER_BUILT_BEFORE && sleep 60\n", image::BASE),
+        format!(
+            "FROM {}\nARG NEVER_BUILT_BEFORE\nRUN echo $NEVER_BUILT_BEFORE && sleep 60\n",
+            image::BASE
+        ),
     );
     cancelled(&project, "the build", |event| {
         event.kind() == "step_started" && event.text("what").starts_with("build ")
@@ -197,9 +200,16 @@ fn a_step_that_is_killed_leaves_its_run_to_the_end_of_the_job() {
     let mut step = job.start("tests", &[PROGRAM]);
     until_suite_started(&mut step);
     step.kill();
-    let envrun = step.noted_process().unwrap().expect("it knows nothing of it");
+    let envrun = step
+        .noted_process()
+        .unwrap()
+        .expect("it knows nothing of it");
     step.post();
-    assert!(step.said().contains("is told to end now"), "{}", step.said());
+    assert!(
+        step.said().contains("is told to end now"),
+        "{}",
+        step.said()
+    );
     step.assert_nothing_is_left();
     // It has ended as after any signal, reports included.
     let written = events::read(&step.out);
@@ -237,7 +247,11 @@ fn what_a_killed_run_has_left_is_removed_at_the_end_of_the_job() {
     kill_process(step.process(), Signal::KILL).unwrap();
     kill_process(envrun, Signal::KILL).unwrap();
     assert_eq!(step.end(), 128 + 9);
-    assert_ne!(project.engine.of_run(&run), [], "there is something to remove");
+    assert_ne!(
+        project.engine.of_run(&run),
+        [],
+        "there is something to remove"
+    );
     step.post();
     step.assert_nothing_is_left();
     assert_eq!(project.engine.labelled(PROJECT_LABEL, &project.name), []);

@@ -116,7 +116,11 @@ fn a_release_is_downloaded_once_and_used_again() {
     let job = released(&project, false);
     let mut step = job.start("first", &[("out", "first")]);
     assert_eq!(step.end(), 0, "{}", step.said());
-    assert!(step.said().contains("downloading http://127.0.0.1"), "{}", step.said());
+    assert!(
+        step.said().contains("downloading http://127.0.0.1"),
+        "{}",
+        step.said()
+    );
     step.assert_nothing_is_left();
     fs::remove_dir_all(project.path("releases")).unwrap();
     let mut step = job.start("second", &[("out", "second")]);
@@ -131,7 +135,11 @@ fn a_release_with_another_checksum_is_not_used() {
     let job = released(&project, true);
     let mut step = job.start("step", &[]);
     assert_eq!(step.end(), 2, "{}", step.said());
-    assert!(step.said().contains("::error title=envrun::"), "{}", step.said());
+    assert!(
+        step.said().contains("::error title=envrun::"),
+        "{}",
+        step.said()
+    );
     assert!(step.said().contains("has the checksum"), "{}", step.said());
     assert!(!project.path("runner/_tool/envrun").exists());
     assert_eq!(step.output("result"), "usage");
@@ -144,7 +152,11 @@ fn a_version_that_nobody_has_is_an_error() {
     let job = released(&project, false);
     let mut step = job.start("step", &[("version", "v9.8.7")]);
     assert_eq!(step.end(), 2, "{}", step.said());
-    assert!(step.said().contains("there is no release of envrun 9.8.7"), "{}", step.said());
+    assert!(
+        step.said().contains("there is no release of envrun 9.8.7"),
+        "{}",
+        step.said()
+    );
 }
 
 #[test]
@@ -170,7 +182,11 @@ fn an_envrun_on_the_path_is_used_if_it_has_the_right_version() {
     let job = Job::new(&project).variable("PATH", &format!("{}:{path}", directory.display()));
     let mut step = job.start("step", &[("version", VERSION)]);
     assert_eq!(step.end(), 0, "{}", step.said());
-    assert!(step.said().contains(&format!("which is version {VERSION}")), "{}", step.said());
+    assert!(
+        step.said().contains(&format!("which is version {VERSION}")),
+        "{}",
+        step.said()
+    );
     step.assert_nothing_is_left();
     let mut step = job.start("other", &[("version", "9.8.7")]);
     assert_eq!(step.end(), 2, "{}", step.said());
@@ -193,8 +209,16 @@ fn inputs_that_name_nothing_are_errors_and_no_commands() {
         assert_eq!(step.output("exit-code"), "2");
     };
     of(&[("binary", "not there")], "which is no program", 1);
-    of(&[("binary", "/bin/true")], "does not answer to `--version`", 1);
-    of(&[("binary", "a\n::set-env name=PATH::/tmp")], "%0A::set-env", 1);
+    of(
+        &[("binary", "/bin/true")],
+        "does not answer to `--version`",
+        1,
+    );
+    of(
+        &[("binary", "a\n::set-env name=PATH::/tmp")],
+        "%0A::set-env",
+        1,
+    );
     of(&[("version", "latest\n::warning::x")], "%0A::warning", 1);
     let program = ("binary", env!("CARGO_BIN_EXE_envrun"));
     of(&[program, ("directory", "--help")], "--help", 0);
@@ -210,7 +234,11 @@ fn with_small_sources(project: &Project, build_script: &str) -> PathBuf {
     fs::copy(repository.join("action.yml"), action.join("action.yml")).unwrap();
     for entry in fs::read_dir(repository.join("ci/github")).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), action.join("ci/github").join(entry.file_name())).unwrap();
+        fs::copy(
+            entry.path(),
+            action.join("ci/github").join(entry.file_name()),
+        )
+        .unwrap();
     }
     project.file(
         "action/Cargo.toml",
@@ -239,7 +267,11 @@ fn without_a_release_it_is_built_from_the_sources_of_the_action() {
     let mut step = job.start("step", &[]);
     assert_eq!(step.end(), 0, "{}", step.said());
     assert!(step.said().contains("building envrun"), "{}", step.said());
-    assert!(project.path("runner/_temp/envrun-target/release/envrun").exists());
+    assert!(
+        project
+            .path("runner/_temp/envrun-target/release/envrun")
+            .exists()
+    );
     step.assert_nothing_is_left();
 }
 
@@ -264,7 +296,11 @@ fn a_build_that_is_cancelled_ends_with_everything_that_it_has_started() {
     crate::harness::wait::until(
         "the end of the build script",
         std::time::Duration::from_secs(5),
-        || rustix::process::test_kill_process(builder).is_err().then_some(()),
+        || {
+            rustix::process::test_kill_process(builder)
+                .is_err()
+                .then_some(())
+        },
     );
     assert!(!step.said().contains("::error"), "{}", step.said());
     step.post();
@@ -278,11 +314,19 @@ fn a_build_that_fails_and_one_without_a_toolchain_say_so() {
     job.action = with_small_sources(&project, "fn main() { std::process::exit(1) }\n");
     let mut step = job.start("fails", &[]);
     assert_eq!(step.end(), 2, "{}", step.said());
-    assert!(step.said().contains("building envrun failed with exit code 101"), "{}", step.said());
+    assert!(
+        step.said()
+            .contains("building envrun failed with exit code 101"),
+        "{}",
+        step.said()
+    );
     // Nothing but node.
     let directory = project.path("programs");
     fs::create_dir_all(&directory).unwrap();
-    let found = Command::new("sh").args(["-c", "command -v node"]).output().unwrap();
+    let found = Command::new("sh")
+        .args(["-c", "command -v node"])
+        .output()
+        .unwrap();
     let node = String::from_utf8(found.stdout).unwrap();
     std::os::unix::fs::symlink(node.trim(), directory.join("node")).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -291,5 +335,9 @@ fn a_build_that_fails_and_one_without_a_toolchain_say_so() {
         .variable("HOME", directory.to_str().unwrap());
     let mut step = job.start("none", &[]);
     assert_eq!(step.end(), 2, "{}", step.said());
-    assert!(step.said().contains("no cargo to build it with"), "{}", step.said());
+    assert!(
+        step.said().contains("no cargo to build it with"),
+        "{}",
+        step.said()
+    );
 }

@@ -255,7 +255,10 @@ impl Step<'_> {
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             let (name, delimiter) = line.split_once("<<").unwrap_or_else(|| panic!("{text}"));
-            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+            let value: Vec<&str> = lines
+                .by_ref()
+                .take_while(|line| *line != delimiter)
+                .collect();
             values.insert(name.to_owned(), value.join("\n"));
         }
         values
@@ -264,7 +267,10 @@ impl Step<'_> {
     /// An output of the step, which has to be declared.
     #[track_caller]
     pub(super) fn output(&self, name: &str) -> String {
-        assert!(self.outputs.iter().any(|declared| declared == name), "{name}");
+        assert!(
+            self.outputs.iter().any(|declared| declared == name),
+            "{name}"
+        );
         self.values("output").remove(name).unwrap_or_default()
     }
 

@@ -57,8 +57,7 @@ services:
     project
 }
 
-const VARIABLES: &str =
-    "{ ENVRUN_DIRECTORY: a shop, ENVRUN_ARGUMENTS: --only 'checks' --limit-cpus=1 --untrusted, ENVRUN_OUT: my reports }";
+const VARIABLES: &str = "{ ENVRUN_DIRECTORY: a shop, ENVRUN_ARGUMENTS: --only 'checks' --limit-cpus=1 --untrusted, ENVRUN_OUT: my reports }";
 
 fn job(project: &Project, executor: Executor) -> Job<'_> {
     let pipeline = pipeline(project, VARIABLES);
@@ -178,7 +177,11 @@ fn a_program_is_downloaded_with_the_right_checksum_only() {
     assert_eq!(wrong.end(), 2, "{}", wrong.said());
     let mut none = start("", "");
     assert_eq!(none.end(), 2, "{}", none.said());
-    assert!(none.said().contains("install it on the runner"), "{}", none.said());
+    assert!(
+        none.said().contains("install it on the runner"),
+        "{}",
+        none.said()
+    );
     assert!(none.artifacts().is_empty());
 }
 

@@ -4,9 +4,9 @@
 
 mod action;
 mod action_programs;
+mod github_runner;
 mod gitlab;
 mod gitlab_runner;
-mod github_runner;
 mod jenkins;
 
 use std::path::{Path, PathBuf};

@@ -72,7 +72,14 @@ const PROJECT: &[Group] = &[
         path: "x-envrun",
         // `internet` is an address that containers of the project try: nothing is sent that they could
         // not send themselves.
-        fine: &["bind", "internet", "reachability", "timeout"],
+        fine: &[
+            "bind",
+            "fail_fast",
+            "internet",
+            "parallel",
+            "reachability",
+            "timeout",
+        ],
         others: &[],
     },
     Group {

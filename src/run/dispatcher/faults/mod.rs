@@ -416,7 +416,7 @@ impl Dispatcher {
         // One that may be run once more may still need what is dead.
         let ended = |planned: &PlannedService| {
             let name = &planned.service.name;
-            self.has_ended(name) && (self.is_judged(name) || !self.may_retry(name))
+            self.is_judged(name) || (self.has_ended(name) && !self.may_retry(name))
         };
         let is_last = self.plan.suites().all(ended);
         let is_last = is_last && self.plan.reachability.is_none();
