@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum, value_parser};
 
 use super::untrusted::UntrustedArguments;
-use super::{complain, whereabouts};
+use super::{complain, showing, whereabouts};
 use crate::ci::nodes;
 use crate::config::model::{Project, Role, Service, Shards};
 use crate::config::untrusted::Untrusted;
@@ -243,6 +243,11 @@ pub(super) struct ProjectArguments {
 }
 
 impl ProjectArguments {
+    /// The directory that was named.
+    pub(super) fn directory(&self) -> &Path {
+        &self.files.directory
+    }
+
     /// What the command line says about the settings.
     fn flags(&self) -> Flags {
         Flags {
@@ -321,6 +326,7 @@ pub(super) async fn plan(
     };
     let mut plan = Plan::on_host(&project, identity, &selection, &host).map_err(|error| {
         complain(&error.to_string());
+        showing::tell_problem(&error.to_string());
         ExitCode::Usage
     })?;
     // An engine that does not answer is told of by the run.
@@ -335,6 +341,7 @@ pub(super) async fn plan(
     let subnet_pool = subnet::pool(configured.settings.subnet_pool);
     subnet::has_room(&plan, subnet_pool).map_err(|error| {
         complain(&error.to_string());
+        showing::tell_problem(&error.to_string());
         ExitCode::Usage
     })?;
     Ok(Planned {
@@ -412,6 +419,7 @@ fn load(request: &Request) -> Result<Loaded, ExitCode> {
 
 /// Prints problems with their places, if there are any.
 pub(super) fn show(problems: &Problems) {
+    showing::tell_problems(problems.iter());
     if !problems.is_empty() {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let _ = std::io::stderr().write_all(problems.render(colour, WIDTH).as_bytes());

@@ -132,10 +132,16 @@ pub(super) async fn perform(
             return ExitCode::Bug;
         }
     };
+    showing.listen(project.directory());
     let run = RunId::random();
     let begun = SystemTime::now();
     // A task of its own: the file may come through a pipe that stays open, the directory may be slow.
-    let mut preparing = tokio::spawn(prepare(project, wanted, out.clone(), run));
+    let mut preparing = tokio::spawn(prepare(
+        project,
+        wanted,
+        (out.clone(), showing.summary.clone()),
+        run,
+    ));
     let prepared = tokio::select! {
         biased;
         Some(signal) = signals.recv() => {
@@ -274,7 +280,7 @@ async fn sweep(engine: Arc<dyn Engine>, processes: Processes, recorder: Arc<dyn 
 async fn prepare(
     project: ProjectArguments,
     wanted: Wanted,
-    out: Option<PathBuf>,
+    (out, summary): (Option<PathBuf>, Option<PathBuf>),
     run: RunId,
 ) -> Result<Prepared, ExitCode> {
     let part = wanted.part().await?;
@@ -290,6 +296,8 @@ async fn prepare(
         .as_deref()
         .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
     let admitted = project::admit_output(&project, asked);
+    // What stands in the way of a summary is no reason to leave old reports where they are.
+    let summary = summary.map(|summary| project::admit_output(&project, &summary));
     let planned = match project::plan(&project, &part, &identity, known).await {
         Ok(planned) => planned,
         Err(code) => {
@@ -300,7 +308,7 @@ async fn prepare(
             return Err(code);
         }
     };
-    if let Err(problems) = admitted {
+    if let Err(problems) = admitted.and(summary.unwrap_or(Ok(()))) {
         project::show(&problems);
         return Err(ExitCode::Usage);
     }

@@ -32,6 +32,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use self::ci::{Complaint, complaints};
 pub use self::directory::{
     DEFAULT_DIRECTORY, DirectoryError, MATRIX as MATRIX_FILE, OutputDirectory,
 };

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::exit_code::ExitCode;
 use crate::junit::Counts;
 use crate::name::RunId;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SuiteResult};
 
 /// A value with its name, such as `exit-code`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) fn outputs(run: RunId, outcome: &Outcome, directory: &Path) -> Vec<Ou
         ("tests", counts.tests.to_string()),
         ("failures", counts.failing().to_string()),
         ("skipped", counts.skipped.to_string()),
-        ("flaky", counts.flaky.to_string()),
+        ("flaky", flaky(outcome).to_string()),
     ];
     let is_one_line = |value: &String| !value.chars().any(char::is_control);
     values
@@ -55,6 +55,16 @@ pub(super) fn result(outcome: &Outcome) -> &'static str {
         | ExitCode::Bug
         | ExitCode::Command(_) => "error",
     }
+}
+
+/// How many tests have passed only when they were tried again, as the reports say, and how many suites.
+pub(super) fn flaky(outcome: &Outcome) -> u64 {
+    let suites = outcome.suites.iter();
+    let flaky = suites.map(|suite| {
+        let is_flaky = suite.result == SuiteResult::Flaky;
+        suite.counts.flaky + u64::from(is_flaky)
+    });
+    flaky.sum()
 }
 
 /// The lines of `$GITHUB_OUTPUT`. Nobody can guess the delimiter.

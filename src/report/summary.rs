@@ -82,10 +82,7 @@ fn heading(project: &str, run: RunId, outcome: &Outcome) -> String {
         "cancelled" => "⚪",
         _ => "❌",
     };
-    let passed = outcome
-        .suites
-        .iter()
-        .filter(|suite| suite.result == SuiteResult::Passed);
+    let passed = outcome.suites.iter().filter(|suite| suite.is_pass());
     let counts: crate::junit::Counts = outcome.suites.iter().map(|suite| suite.counts).sum();
     let verdict = super::outputs::result(outcome);
     let mut line = format!(
@@ -95,8 +92,9 @@ fn heading(project: &str, run: RunId, outcome: &Outcome) -> String {
         counts.tests,
         counts.failing()
     );
-    if counts.flaky > 0 {
-        line.push_str(&format!(", {} flaky", counts.flaky));
+    let flaky = super::outputs::flaky(outcome);
+    if flaky > 0 {
+        line.push_str(&format!(", {flaky} flaky"));
     }
     format!(
         "## {sign} {}: {verdict}\n\n{line} in {}. Run `{run}`.\n\n",

@@ -115,7 +115,7 @@ fn show_all(style: Style, directory: &Path, messages: &mpsc::Receiver<Message>) 
             (Message::Pieces(_), None) => {}
             (Message::Flush(shown), screen) => {
                 if let Some(screen) = screen {
-                    print(&screen.finish());
+                    print(&screen.pause());
                 }
                 let _ = std::io::stdout().flush();
                 let _ = shown.send(());
@@ -126,6 +126,9 @@ fn show_all(style: Style, directory: &Path, messages: &mpsc::Receiver<Message>) 
                 }
             }
         }
+    }
+    if let Some(screen) = &mut screen {
+        print(&screen.finish());
     }
 }
 

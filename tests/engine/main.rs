@@ -18,6 +18,7 @@ mod binds;
 mod build;
 mod build_files;
 mod build_keys;
+mod ci;
 mod command_line;
 mod concurrency;
 mod database_isolation;

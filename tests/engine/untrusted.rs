@@ -218,7 +218,7 @@ services:
     let output = project.envrun(&["run", "--untrusted"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("output directory `envrun-out`"), "{said}");
+    assert!(said.contains("cannot write to `envrun-out`"), "{said}");
     // Neither when the file itself is refused.
     project.file(
         "compose.yaml",

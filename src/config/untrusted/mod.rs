@@ -91,9 +91,8 @@ pub fn admit_output(request: &Request, output: &Path) -> Result<(), Problem> {
     let absolute = std::path::absolute(output);
     let absolute = clean_path(&absolute.unwrap_or_else(|_| output.to_owned()));
     confines.resolve_named(&absolute).map(drop).map_err(|why| {
-        let message =
-            format!("cannot write to output directory `{shown}` for strangers' code: {why}");
-        Problem::error(message).help("name a directory outside of the project with `--out`")
+        let message = format!("cannot write to `{shown}` for strangers' code: {why}");
+        Problem::error(message).help("name one outside of the project")
     })
 }
 

@@ -4,7 +4,7 @@
 use super::place::{Place, Places};
 use super::{Piece, Test, TestResult};
 use crate::junit::text::{sanitise, truncate_middle};
-use crate::junit::{self, Case};
+use crate::junit::{self, Case, Location};
 use crate::name::RunId;
 use crate::outcome::{Outcome, SuiteOutcome, SuiteResult, leftover_hint};
 use std::time::Duration;
@@ -76,6 +76,9 @@ pub(in crate::report) fn of_verdict(outcome: &Outcome, places: &Places) -> Vec<A
         if suite.result == SuiteResult::NotRun && outcome.failure.is_some() {
             continue;
         }
+        if let (SuiteResult::Flaky, false) = (suite.result, suite.is_pass()) {
+            errors.push(flaky_suite(Level::Error, suite));
+        }
         errors.extend(suite.problems.iter().map(|problem| {
             let title = format!("{}: {}", suite.name, problem.kind);
             Annotation::new(Level::Error, &title, &problem.message)
@@ -111,7 +114,11 @@ pub(in crate::report) fn of_verdict(outcome: &Outcome, places: &Places) -> Vec<A
         cases.filter(Case::is_flaky).map(move |case| (suite, case))
     });
     let mut flaky = flaky.peekable();
-    let mut warnings: Vec<Annotation> = Vec::new();
+    let suites = outcome.suites.iter();
+    let mut warnings: Vec<Annotation> = suites
+        .filter(|suite| suite.result == SuiteResult::Flaky && suite.is_pass())
+        .map(|suite| flaky_suite(Level::Warning, suite))
+        .collect();
     while warnings.len() < MOST
         && let Some((suite, case)) = flaky.next()
     {
@@ -127,6 +134,43 @@ pub(in crate::report) fn of_verdict(outcome: &Outcome, places: &Places) -> Vec<A
     limited(&mut warnings, left, "more flaky tests are in `junit.xml`");
     errors.append(&mut warnings);
     errors
+}
+
+/// Something that is wrong before a run has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// What is wrong, over as many lines as it takes.
+    pub message: String,
+    /// Where: a file and a line of it, from 1.
+    pub place: Option<(String, usize)>,
+}
+
+/// What is wrong before a run has begun.
+pub(super) fn of_complaints(complaints: &[Complaint], places: &Places) -> Vec<Annotation> {
+    let errors = complaints.iter().take(MOST).map(|complaint| {
+        let location = complaint.place.as_ref().map(|(file, line)| Location {
+            file: file.clone(),
+            line: u32::try_from(*line).ok(),
+        });
+        Annotation {
+            place: location.and_then(|location| places.of(&location)),
+            ..Annotation::new(Level::Error, "envrun: configuration", &complaint.message)
+        }
+    });
+    let mut errors: Vec<Annotation> = errors.collect();
+    let left = complaints.len().saturating_sub(MOST);
+    limited(&mut errors, left, "more problems are in the log");
+    errors
+}
+
+/// A suite that has passed, but not at once.
+fn flaky_suite(level: Level, suite: &SuiteOutcome) -> Annotation {
+    let title = format!("{} is flaky", suite.name);
+    let mut message = format!("it passed at attempt {}", suite.attempts);
+    for (number, lost) in suite.lost.iter().enumerate() {
+        message.push_str(&format!("\nattempt {}: {}", number + 1, lost.reason()));
+    }
+    Annotation::new(level, &title, &message)
 }
 
 /// Keeps to the limit: where more are left, the last one says how many.

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use self::annotations::Annotation;
+pub use self::annotations::Complaint;
 use self::harmless::harmless;
 use self::stage::Stage;
 use super::outputs::Output;
@@ -172,6 +173,8 @@ pub(super) struct Screen {
     dialect: Box<dyn Dialect>,
     stage: Stage,
     open: Option<Group>,
+    /// A part that begins with the next line: one without any is not shown, and what is told meanwhile stands before it.
+    next: Option<Group>,
     started: SystemTime,
     now: Duration,
     colours: bool,
@@ -190,6 +193,7 @@ impl Screen {
             dialect,
             stage: Stage::default(),
             open: None,
+            next: None,
             started,
             now: Duration::ZERO,
         }
@@ -211,6 +215,13 @@ impl Screen {
         said
     }
 
+    /// Whatever has to be said before somebody else can say something. A part that is open stays so.
+    pub(super) fn pause(&mut self) -> String {
+        let mut said = String::new();
+        self.dialect.finish(&mut said);
+        said
+    }
+
     /// Ends what is open. It can go on afterwards.
     pub(super) fn finish(&mut self) -> String {
         let mut said = String::new();
@@ -222,18 +233,20 @@ impl Screen {
     fn piece(&mut self, piece: &Piece, said: &mut String) {
         match piece {
             Piece::Line(tone, text) => {
+                self.begin(said);
                 let text = painted(&harmless(text), self.colours.then_some(*tone));
                 self.dialect.line(&text, said);
             }
-            Piece::Foreign(text) => self.dialect.foreign(text, said),
+            Piece::Foreign(text) => {
+                self.begin(said);
+                self.dialect.foreign(text, said);
+            }
             Piece::Open(group) => {
                 self.close(said);
-                let group = Group {
+                self.next = Some(Group {
                     title: harmless(&group.title),
                     is_open: group.is_open,
-                };
-                self.dialect.open(&group, self.seconds(), said);
-                self.open = Some(group);
+                });
             }
             Piece::Close => self.close(said),
             Piece::Heading(group) => {
@@ -248,7 +261,15 @@ impl Screen {
         }
     }
 
+    fn begin(&mut self, said: &mut String) {
+        if let Some(group) = self.next.take() {
+            self.dialect.open(&group, self.seconds(), said);
+            self.open = Some(group);
+        }
+    }
+
     fn close(&mut self, said: &mut String) {
+        self.next = None;
         if let Some(group) = self.open.take() {
             let now = self.seconds();
             self.dialect.close(&group, now, said);
@@ -261,6 +282,23 @@ impl Screen {
         let since = now.and_then(|now| now.duration_since(SystemTime::UNIX_EPOCH).ok());
         since.unwrap_or_default().as_secs()
     }
+}
+
+/// What is wrong before a run has begun, in the words of a system: for a repository that is checked out in `root`, and a project in
+/// `project`, both absolute paths. Empty where it has no words for that.
+#[must_use]
+pub fn complaints(
+    provider: Provider,
+    complaints: &[Complaint],
+    (root, project): (&Path, &Path),
+) -> String {
+    let places = place::Places::new(root.to_path_buf(), project.to_path_buf());
+    let found = annotations::of_complaints(complaints, &places);
+    let pieces: Vec<Piece> = found.into_iter().map(Piece::Annotation).collect();
+    let screen = Screen::new(provider, false);
+    screen
+        .map(|mut screen| screen.pieces(&pieces) + &screen.finish())
+        .unwrap_or_default()
 }
 
 /// A line in the colour of its tone. The meaning never depends on it.

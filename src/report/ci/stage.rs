@@ -73,9 +73,21 @@ impl Stage {
                 }
                 pieces.extend(own(tone, &without_tail));
                 tail(&mut pieces, suite.as_str(), output_tail);
-                if *result != SuiteResult::Passed && exit.is_some() {
+                let has_passed = matches!(result, SuiteResult::Passed | SuiteResult::Flaky);
+                if !has_passed && exit.is_some() {
                     pieces.push(timed(Tone::Plain, plain::whole_output(directory, suite)));
                 }
+            }
+            Event::SuiteRetried {
+                suite, output_tail, ..
+            } => {
+                self.leave(&mut pieces);
+                let mut without_tail = event.clone();
+                if let Event::SuiteRetried { output_tail, .. } = &mut without_tail {
+                    output_tail.clear();
+                }
+                pieces.extend(own(Tone::Caution, &without_tail));
+                tail(&mut pieces, suite.as_str(), output_tail);
             }
             Event::RunAborted { failure } => {
                 self.leave(&mut pieces);

@@ -213,6 +213,11 @@ proptest! {
         prop_assert_eq!(&read.properties["value"], &value);
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever is shown in whatever order: parts of the log do not nest, all of them end, and nothing that others have written is
     /// understood as a command.
     #[test]

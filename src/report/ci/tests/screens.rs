@@ -58,7 +58,7 @@ fn verdict(result: SuiteResult, failure: Option<Failure>) -> Event {
             suites: vec![SuiteRow {
                 suite: "e2e".into(),
                 result,
-                attempts: 1,
+                attempts: 2,
                 tests: Some(3),
                 failures: u64::from(result == SuiteResult::Failed),
                 skipped: 0,
@@ -106,6 +106,17 @@ fn failed() -> Vec<Event> {
     events.push(Event::SuiteStarted {
         suite: "e2e".into(),
         attempt: 1,
+    });
+    events.push(Event::SuiteRetried {
+        suite: "e2e".into(),
+        attempt: 1,
+        limit: 2,
+        exit: None,
+        duration: Duration::from_millis(900),
+        tests: 3,
+        failures: 1,
+        problems: vec!["::error::gotcha".to_owned()],
+        output_tail: vec!["::error::gotcha".to_owned()],
     });
     events.push(suite_finished(SuiteResult::Failed, &HOSTILE));
     events.push(verdict(SuiteResult::Failed, None));

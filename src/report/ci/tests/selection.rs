@@ -22,7 +22,6 @@ fn suite(name: &str, report: junit::Report) -> SuiteOutcome {
             0 => SuiteResult::Passed,
             _ => SuiteResult::Failed,
         },
-        attempts: 1,
         duration: Duration::from_millis(1500),
         reports: vec![("reports/a.xml".to_owned(), report)],
         counts,
@@ -179,6 +178,26 @@ fn a_flaky_test_is_a_warning() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].level, Level::Warning);
     assert_eq!(found[0].title, "unit: t is flaky");
+}
+
+#[test]
+fn a_flaky_suite_is_a_warning_or_an_error_where_that_is_asked() {
+    let (_repository, places) = places();
+    let mut flaky = suite(
+        "e2e",
+        report("<testsuite name='a'><testcase name='t'/></testsuite>"),
+    );
+    flaky.result = SuiteResult::Flaky;
+    flaky.attempts = 2;
+    for (fails, level) in [(false, Level::Warning), (true, Level::Error)] {
+        flaky.flaky_fails = fails;
+        let outcome = outcome(vec![flaky.clone()]);
+        let found = of_verdict(&outcome, &places);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].level, level);
+        assert_eq!(found[0].title, "e2e is flaky");
+        assert_eq!(outputs::flaky(&outcome), 1);
+    }
 }
 
 #[test]
