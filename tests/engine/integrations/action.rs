@@ -103,7 +103,7 @@ fn a_step_fails_with_the_exit_code_of_envrun() {
     failed.assert_nothing_is_left();
     let mut usage = job.start("usage", &[PROGRAM, ("only", "nobody")]);
     assert_eq!(usage.end(), 2, "{}", usage.said());
-    assert_eq!(usage.output("result"), "usage");
+    assert_eq!(usage.output("result"), "error");
     assert_eq!(usage.output("run-id"), "", "not the run before it");
     usage.post();
     drop(usage);

@@ -264,14 +264,15 @@ impl Step<'_> {
         values
     }
 
-    /// An output of the step, which has to be declared.
+    /// An output of the step. All that there are have to be declared.
     #[track_caller]
     pub(super) fn output(&self, name: &str) -> String {
-        assert!(
-            self.outputs.iter().any(|declared| declared == name),
-            "{name}"
-        );
-        self.values("output").remove(name).unwrap_or_default()
+        let mut values = self.values("output");
+        for given in values.keys().map(String::as_str).chain([name]) {
+            let is_declared = self.outputs.iter().any(|declared| declared == given);
+            assert!(is_declared, "the action has no output `{given}`");
+        }
+        values.remove(name).unwrap_or_default()
     }
 
     /// Runs the last part of the action, which must never fail a job.
