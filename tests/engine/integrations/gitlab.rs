@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::gitlab_runner::{Executor, Job};
+use super::gitlab_runner::{Executor, Form, Job};
 use crate::harness::project::{GATE, UNTIL_OPEN};
 use crate::harness::{Project, image};
 
@@ -72,6 +72,7 @@ fn jobs_pass_and_fail_with_their_reports_on_both_executors() {
             let mut job = job(&project, executor);
             job.start();
             assert_eq!(job.end(), i32::from(code != 0), "{}", job.said());
+            assert!(!job.said().contains("warning:"), "{}", job.said());
             let kept = job.artifacts();
             assert_eq!(kept, ["my reports/", "my reports/junit.xml"]);
             job.assert_nothing_is_left();
@@ -95,15 +96,22 @@ fn remove_as_root(project: &Project) {
 
 #[track_caller]
 fn cancelled(executor: Executor) {
-    let project = project(None);
-    let mut job = job(&project, executor);
-    job.start();
-    job.event("the start of the suite", |event| {
-        event.is("suite_started", "checks")
-    });
-    job.cancel();
-    job.assert_nothing_is_left();
-    assert_eq!(job.artifacts(), ["my reports/", "my reports/junit.xml"]);
+    for form in [Form::Pipe, Form::Subshell] {
+        let project = project(None);
+        let mut job = job(&project, executor).of_form(form);
+        job.start();
+        job.event("the start of the suite", |event| {
+            event.is("suite_started", "checks")
+        });
+        job.cancel();
+        job.assert_nothing_is_left();
+        let kept = job.artifacts();
+        assert_eq!(kept, ["my reports/", "my reports/junit.xml"], "{form:?}");
+        drop(job);
+        if executor == Executor::Docker {
+            remove_as_root(&project);
+        }
+    }
 }
 
 #[test]

@@ -38,10 +38,20 @@ pub(super) enum Executor {
     Docker,
 }
 
+/// How a section of a job becomes a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Behind a pipe, until version 18: a signal ends the inner shell at once.
+    Pipe,
+    /// In a subshell that ends with 1 at SIGTERM.
+    Subshell,
+}
+
 /// A job of a pipeline.
 pub(super) struct Job<'project> {
     project: &'project Project,
     executor: Executor,
+    form: Form,
     definition: Map<String, Value>,
     variables: BTreeMap<String, String>,
     /// The repository's checkout, as this machine sees it.
@@ -106,10 +116,12 @@ impl<'project> Job<'project> {
             Executor::Shell => env!("CARGO_BIN_EXE_envrun"),
             Executor::Docker => "/usr/local/bin/envrun",
         };
+        // The runs of a job are found by it, so no two jobs of an engine may have the same.
+        let job = (uuid::Uuid::new_v4().as_u128() >> 80).to_string();
         let mut variables: BTreeMap<String, String> = [
             ("CI", "true"),
             ("GITLAB_CI", "true"),
-            ("CI_JOB_ID", "4711"),
+            ("CI_JOB_ID", job.as_str()),
             ("CI_PIPELINE_ID", "815"),
             ("CI_PROJECT_DIR", directory.as_str()),
             ("ENVRUN_BINARY", program),
@@ -135,6 +147,7 @@ impl<'project> Job<'project> {
         Self {
             project,
             executor,
+            form: Form::Subshell,
             definition,
             variables,
             checkout,
@@ -146,6 +159,12 @@ impl<'project> Job<'project> {
     /// Sets a variable in the settings of the project, which stand over those of the job.
     pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Has its scripts in this form.
+    pub(super) fn of_form(mut self, form: Form) -> Self {
+        self.form = form;
         self
     }
 
@@ -180,8 +199,8 @@ impl<'project> Job<'project> {
         all.filter(|path| self.checkout(path).exists()).collect()
     }
 
-    /// The script that the runner makes of a section: everything in one `eval` behind a pipe, so that
-    /// the commands have an empty standard input, and the shell's own errors end the job.
+    /// The script that the runner makes of a section: everything in one `eval`, so that the commands have
+    /// an empty standard input, and the shell's own errors end the job.
     fn script(&self, section: &str) -> String {
         let lines = self.definition.get(section).and_then(Value::as_array);
         let mut commands = String::new();
@@ -192,10 +211,13 @@ impl<'project> Job<'project> {
         for line in lines.unwrap() {
             writeln!(commands, "{}", line.as_str().unwrap()).unwrap();
         }
-        format!(
-            "if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber\n: | eval {}\nexit 0\n",
-            quoted(&commands)
-        )
+        let commands = quoted(&commands);
+        let evaluated = match self.form {
+            Form::Pipe => format!(": | eval {commands}"),
+            Form::Subshell => format!("(trap 'exit 1' TERM; eval {commands}) < /dev/null"),
+        };
+        let options = "if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber";
+        format!("{options}\n{evaluated}\nexit 0\n")
     }
 
     fn container(&self) -> String {
