@@ -93,6 +93,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "event",
                 "exit_code",
                 "fault",
+                "host::process",
                 "image",
                 "junit",
                 "lease",

@@ -7,6 +7,7 @@ mod exec;
 mod fault;
 mod gc;
 mod graph;
+mod host_command;
 mod logs;
 mod plan;
 mod project;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum, value_parser};
 
 use super::untrusted::UntrustedArguments;
-use super::{complain, showing, whereabouts};
+use super::{complain, selected, showing, whereabouts};
 use crate::ci::nodes;
 use crate::config::model::{Project, Role, Service, Shards};
 use crate::config::untrusted::Untrusted;
@@ -14,10 +14,11 @@ use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
 use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL, Subnet};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
-use crate::name::Shard;
+use crate::name::{ContainerId, ServiceName, Shard};
+use crate::plan::command::HeldService;
 use crate::plan::host::Host;
 use crate::plan::subnet;
-use crate::plan::{Plan, Selection, isolation, within};
+use crate::plan::{HostCommand, Plan, Selection, isolation, within};
 use crate::run::gc::Found;
 use crate::settings::{self, Flags, Loaded as Configured, Settings};
 
@@ -189,17 +190,24 @@ impl SuiteArguments {
 /// What of a project is to be brought up.
 pub(super) enum Part {
     /// The environment and its suites.
-    Run(SuiteArguments),
+    Run(SuiteArguments, Option<HostCommand>),
     /// The environment, for suites that are run in it later.
     Environment,
     /// The suites, in an environment that is there.
-    Within(SuiteArguments, Found),
+    Within(SuiteArguments, Option<HostCommand>, Found),
 }
 
 impl Part {
     fn suites(&self) -> Option<&SuiteArguments> {
         match self {
-            Self::Run(suites) | Self::Within(suites, _) => Some(suites),
+            Self::Run(suites, _) | Self::Within(suites, _, _) => Some(suites),
+            Self::Environment => None,
+        }
+    }
+
+    fn command(&self) -> Option<&HostCommand> {
+        match self {
+            Self::Run(_, command) | Self::Within(_, command, _) => command.as_ref(),
             Self::Environment => None,
         }
     }
@@ -209,6 +217,7 @@ impl Part {
             Some(suites) => Selection {
                 only: suites.only.clone(),
                 skip: suites.skip.clone(),
+                command: self.command().cloned(),
                 environment_only: false,
                 part: suites.shard,
                 node: suites.node(project)?,
@@ -312,13 +321,22 @@ pub(super) async fn plan(
     if let Some(suites) = part.suites() {
         suites.override_in(&mut loaded.project, &configured.settings);
     }
-    let selection = part.selection(&loaded.project)?;
+    let mut selection = part.selection(&loaded.project)?;
+    if selection.command.is_some() && configured.settings.untrusted {
+        complain(
+            "a command on this host cannot be run with `--untrusted`: nothing holds it in the project\nhint: make it a suite with a container, or leave out `--untrusted` where the code is your own",
+        );
+        return Err(ExitCode::Usage);
+    }
     let project = match part {
-        Part::Within(_, held) => {
+        Part::Within(_, _, held) => {
             held_within(&loaded.project, &selection, held)?;
+            if let Some(command) = &mut selection.command {
+                command.held = held_services(&loaded.project, held);
+            }
             within::within(&loaded.project, held.run)
         }
-        Part::Run(_) | Part::Environment => loaded.project,
+        Part::Run(..) | Part::Environment => loaded.project,
     };
     let host = match engine {
         Some(engine) => whereabouts::of(engine).await,
@@ -361,6 +379,37 @@ fn not_in_held(project: &Project) -> impl Iterator<Item = Problem> {
             "suite `{suite}` has `isolation: own` and is no part of what `envrun run --in` runs here"
         ))
     })
+}
+
+/// The services of a held environment whose containers run, under the names that a command finds them by.
+fn held_services(project: &Project, held: &Found) -> Vec<HeldService> {
+    let containers = selected::containers(held, &[]).unwrap_or_default();
+    let running = containers
+        .into_iter()
+        .filter(|one| one.status.starts_with("Up"));
+    let services = running.filter_map(|one| {
+        let of = one.labels.get(SERVICE_LABEL)?;
+        let service = project.services.get(&ServiceName::new(of.as_str()))?;
+        (service.role == Role::Service).then(|| HeldService {
+            name: ServiceName::new(selected::replica(one)),
+            service: service.clone(),
+            container: ContainerId::new(one.resource.id.as_str()),
+        })
+    });
+    let mut services: Vec<HeldService> = services.collect();
+    // The name of a service with several replicas stands for the first.
+    let mut firsts: Vec<HeldService> = Vec::new();
+    for one in &services {
+        let of = &one.service.name;
+        if *of != one.name && !firsts.iter().any(|first| first.name == *of) {
+            firsts.push(HeldService {
+                name: of.clone(),
+                ..one.clone()
+            });
+        }
+    }
+    services.extend(firsts);
+    services
 }
 
 /// Checks that what the suites need of a held environment is there.

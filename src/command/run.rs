@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
+use super::host_command::CommandArguments;
 use super::project::{self, Part, Planned, ProjectArguments, SuiteArguments};
 use super::showing::ShowingArguments;
 use super::{complain, selected, signals, starts};
@@ -23,8 +24,9 @@ use crate::outcome::TeardownReport;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
 use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters};
-use crate::run::dispatcher::{Hold, HoldWhen, Settings};
+use crate::run::dispatcher::{EngineHost, Hold, HoldWhen, Settings};
 use crate::run::gc::{self, Found};
+use crate::run::host_command::process::HostCommands;
 use crate::run::ledger::{IntentSink, Ledger};
 use crate::run::teardown::Limits;
 use crate::run::watchdog::Watchdog;
@@ -49,6 +51,8 @@ pub(super) struct Arguments {
     /// `30m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = holding_time)]
     hold_on_failure: Option<Duration>,
+    #[command(flatten)]
+    command: CommandArguments,
 }
 
 /// Reads the time for which an environment is held.
@@ -86,8 +90,8 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         .hold_on_failure
         .map(|time| (HoldWhen::Failed, time));
     let wanted = match arguments.within {
-        None => Wanted::Run(arguments.suites),
-        Some(run) => Wanted::Within(arguments.suites, run),
+        None => Wanted::Run(arguments.suites, arguments.command),
+        Some(run) => Wanted::Within(arguments.suites, arguments.command, run),
     };
     let place = (arguments.out, arguments.showing);
     perform(arguments.project, wanted, place, hold).await
@@ -96,22 +100,23 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
 /// What of a project is asked for.
 pub(super) enum Wanted {
     /// The environment and its suites.
-    Run(SuiteArguments),
+    Run(SuiteArguments, CommandArguments),
     /// The environment.
     Environment,
     /// The suites, in the held environment of this run.
-    Within(SuiteArguments, String),
+    Within(SuiteArguments, CommandArguments, String),
 }
 
 impl Wanted {
-    /// Finds the run that is named.
-    async fn part(self) -> Result<Part, ExitCode> {
+    /// Finds the run and the command that are named.
+    async fn part(self, out: &Path) -> Result<Part, ExitCode> {
         Ok(match self {
-            Self::Run(suites) => Part::Run(suites),
+            Self::Run(suites, command) => Part::Run(suites, command.find(out)?),
             Self::Environment => Part::Environment,
-            Self::Within(suites, run) => {
+            Self::Within(suites, command, run) => {
+                let command = command.find(out)?;
                 let (_, held) = selected::find(Some(&run)).await?;
-                Part::Within(suites, held)
+                Part::Within(suites, command, held)
             }
         })
     }
@@ -193,6 +198,9 @@ pub(super) async fn perform(
         }),
         subnet_attempts: SUBNET_ATTEMPTS,
         holder_patience: HOLDER_PATIENCE,
+        engine_host: engine
+            .as_ref()
+            .map_or_else(|_| EngineHost::default(), engine_host),
         secret: RunId::random().as_u128(),
     };
     let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;
@@ -235,6 +243,7 @@ pub(super) async fn perform(
         gate,
         engine,
         prober: Arc::new(HostProber),
+        commands: Arc::new(HostCommands),
         recorder,
         ledger: Ledger::new(run, sink),
         signals,
@@ -251,6 +260,17 @@ pub(super) async fn perform(
         ));
     }
     outcome.exit_code()
+}
+
+/// Where ports that the engine publishes are found from here.
+fn engine_host(engine: &DockerEngine) -> EngineHost {
+    match engine.remote_host() {
+        Some(host) => EngineHost {
+            host,
+            publish_on: None,
+        },
+        None => EngineHost::default(),
+    }
 }
 
 /// Removes what dead runs have left, beside the run that begins. What goes wrong there is for `envrun
@@ -283,7 +303,10 @@ async fn prepare(
     (out, summary): (Option<PathBuf>, Option<PathBuf>),
     run: RunId,
 ) -> Result<Prepared, ExitCode> {
-    let part = wanted.part().await?;
+    let asked = out
+        .as_deref()
+        .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
+    let part = wanted.part(asked).await?;
     let processes = Processes::look();
     let identity = Identity {
         run,
@@ -292,9 +315,6 @@ async fn prepare(
     };
     let engine = DockerEngine::from_environment();
     let known = engine.as_ref().ok().map(|engine| engine as &dyn Engine);
-    let asked = out
-        .as_deref()
-        .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY));
     let admitted = project::admit_output(&project, asked);
     // What stands in the way of a summary is no reason to leave old reports where they are.
     let summary = summary.map(|summary| project::admit_output(&project, &summary));

@@ -13,6 +13,7 @@ use crate::host::process::Processes;
 use crate::lease::Standing;
 use crate::name::RunId;
 use crate::run::gc;
+use crate::run::host_command::process::end_of_dead;
 use crate::run::ledger::{Ledger, Record};
 use crate::run::teardown::{Limits, tear_down};
 use crate::run::watchdog::{Ending, SUBCOMMAND, stand_guard};
@@ -38,7 +39,11 @@ pub(super) fn wanted(mut arguments: impl Iterator<Item = OsString>) -> Option<Ru
 pub(super) fn watchdog(run: RunId) -> ExitCode {
     match stand_guard(std::io::stdin(), std::io::stdout()) {
         Ok(Ending::Clean) | Err(_) => ExitCode::Passed,
-        Ok(Ending::Dead(records)) => reap(run, records),
+        Ok(Ending::Dead(records)) => {
+            // It may still use what is removed next.
+            end_of_dead(run, &records);
+            reap(run, records)
+        }
         Ok(Ending::Held(time)) => {
             clock::block(time);
             let mut attempts = 0;

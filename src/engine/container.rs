@@ -113,6 +113,8 @@ pub struct ContainerFacts {
     /// Host ports that the engine chose: container port and protocol (`5432/tcp`) to
     /// `address:port`.
     pub host_ports: BTreeMap<String, Vec<String>>,
+    /// TCP ports that the image or its creation exposes.
+    pub exposed_tcp: Vec<u16>,
     /// Working directory in force.
     pub working_dir: String,
 }
@@ -126,6 +128,14 @@ pub struct Exit {
     pub oom_killed: bool,
     /// The engine's own words when it could not run it.
     pub error: Option<String>,
+}
+
+impl Exit {
+    /// Name of the signal that its exit code stands for, if it stands for one.
+    #[must_use]
+    pub fn signal(&self) -> Option<&'static str> {
+        self.code.and_then(signal_name)
+    }
 }
 
 impl fmt::Display for Exit {

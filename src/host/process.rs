@@ -104,9 +104,75 @@ fn has_arguments(proc: &Path, pid: u32, arguments: &[&str]) -> bool {
     given.eq(arguments.iter().map(|argument| argument.as_bytes()))
 }
 
+/// The processes of the group of a command, whose number and start are `known`: while the command itself is
+/// there, those of its group; once it is gone, those of its group that carry the variable, since the number
+/// may be another one's by now. Of a command of which nothing is known, those that lead a group and carry
+/// the variable.
+#[must_use]
+pub fn members_of_group(
+    proc: &Path,
+    known: Option<(u32, u64)>,
+    variable: (&str, &str),
+) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir(proc) else {
+        return Vec::new();
+    };
+    let all = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_itself = known.is_some_and(|(pid, started)| start_time(proc, pid) == Some(started));
+    let is_another = |pid| !is_itself && start_time(proc, pid).is_some_and(|at| at != 0);
+    let belongs = |pid: &u32| match (known, group_of(proc, *pid)) {
+        (_, None) => false,
+        (Some((leader, _)), Some(group)) => {
+            group == leader && (is_itself || !is_another(leader) && carries(proc, *pid, variable))
+        }
+        (None, Some(group)) => group == *pid && carries(proc, *pid, variable),
+    };
+    all.filter(belongs).collect()
+}
+
+/// Whether a process of this group has not ended. Where `/proc` does not say, one may be there.
+#[must_use]
+pub fn has_members(proc: &Path, group: i32) -> bool {
+    let Ok(entries) = std::fs::read_dir(proc) else {
+        return true;
+    };
+    let mut all = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.any(|pid| group_of(proc, pid).and_then(|of| i32::try_from(of).ok()) == Some(group))
+}
+
+/// Sends a signal to a process, which may end at this moment by itself.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// The group of a process that has not ended (field 5 of proc(5) `stat`).
+fn group_of(proc: &Path, pid: u32) -> Option<u32> {
+    let text = std::fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(1)?.parse().ok()
+}
+
+/// Whether a process was started with this variable in its environment.
+fn carries(proc: &Path, pid: u32, (name, value): (&str, &str)) -> bool {
+    let Ok(environment) = std::fs::read(proc.join(pid.to_string()).join("environ")) else {
+        return false;
+    };
+    let wanted = format!("{name}={value}");
+    let mut all = environment.split(|byte| *byte == 0);
+    all.any(|one| one == wanted.as_bytes())
+}
+
 /// When a process started, in ticks since the boot (field 22 of proc(5) `stat`). A process that has
 /// ended and that nobody has waited for yet has none: nothing of it runs any more.
-fn start_time(proc: &Path, pid: u32) -> Option<u64> {
+#[must_use]
+pub fn start_time(proc: &Path, pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
     // The name of the program stands in brackets and may hold anything, brackets included.
     let (_, fields) = text.rsplit_once(") ")?;

@@ -5,7 +5,9 @@
 //! depends on facts that only the engine knows (an image's `EXPOSE`, a container's address) is
 //! decided by the pure functions of [`container`] and [`readiness`] once the facts are in.
 
+pub mod addresses;
 pub mod agent;
+pub mod command;
 pub mod container;
 pub mod host;
 mod image;
@@ -33,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::command::HostCommand;
 use self::host::{Host, Placement, Unseen};
 pub use self::image::{PlannedImage, Pull};
 use self::injection::{Injection, PlannedCopy};
@@ -42,7 +45,7 @@ pub use self::resources::{PlannedNetwork, PlannedVolume};
 pub use self::selection::Selection;
 use self::selection::{optional, select};
 pub use self::step::{Action, Need, Step, StepId};
-use crate::config::model::{FoundPath, Mount, Project, Service};
+use crate::config::model::{FoundPath, Mount, Project, Service, Suite};
 use crate::engine::{
     BUILD_LABEL, DIRECTORY_LABEL, LEASE_LABEL, PROJECT_LABEL, REPLICA_LABEL, RUN_LABEL,
     SERVICE_LABEL, VolumeSpec,
@@ -81,6 +84,8 @@ pub struct Plan {
     pub services: BTreeMap<ServiceName, PlannedService>,
     /// The steps; a step's id is its index.
     pub steps: Vec<Step>,
+    /// The command on this host that is one more suite, if there is one.
+    pub command: Option<HostCommand>,
     /// The reachability matrix, if it is tested.
     pub reachability: Option<reachability::Trial>,
     /// Limit of the whole run, teardown excluded.
@@ -320,6 +325,7 @@ impl Plan {
             copies,
             services: planned,
             steps: Vec::new(),
+            command: None,
             reachability: None,
             timeout: project.settings.timeout,
             parallel: project.settings.parallel,
@@ -328,6 +334,10 @@ impl Plan {
             warnings,
         };
         plan.reachability = reachability::Trial::new(of_file, &plan.services, selection);
+        if let Some(command) = selection.command.clone() {
+            let has_matrix = plan.reachability.is_some();
+            plan.command = Some(command.among(&plan.services, has_matrix)?);
+        }
         plan.steps = steps::steps(&plan);
         Ok(plan)
     }
@@ -342,13 +352,23 @@ impl Plan {
         self
     }
 
-    /// How many suites there are, the reachability matrix included.
+    /// How many suites there are, the reachability matrix and a command on this host included.
     #[must_use]
     pub fn suite_count(&self) -> usize {
-        self.suites().count() + usize::from(self.reachability.is_some())
+        let others = [self.reachability.is_some(), self.command.is_some()];
+        self.suites().count() + others.into_iter().filter(|one| *one).count()
     }
 
-    /// The suites that take part, in order of name.
+    /// What the file or the command line says of a suite; `None` of what is none, and of the matrix.
+    #[must_use]
+    pub fn suite(&self, name: &ServiceName) -> Option<&Suite> {
+        match &self.command {
+            Some(command) if command.name == *name => Some(&command.suite),
+            _ => self.services.get(name)?.service.suite.as_ref(),
+        }
+    }
+
+    /// The suites that take part and have a container, in order of name.
     pub fn suites(&self) -> impl Iterator<Item = &PlannedService> {
         self.services
             .values()

@@ -8,11 +8,19 @@ use crate::name::{NetworkKey, ServiceName, Shard};
 pub enum PlanError {
     /// The project holds no suite.
     #[error(
-        "project `{project}` has no suite\nhint: give a service `x-envrun: {{ suite: {{}} }}` to make its exit code a verdict"
+        "project `{project}` has no suite, and there is no command\nhint: `envrun run -- COMMAND` runs a command on this host in the environment, and `x-envrun: {{ suite: {{}} }}` makes a service a suite; either way the exit code is the verdict"
     )]
     NoSuite {
         /// Name of the project.
         project: String,
+    },
+    /// `--command-name` is the name of something else.
+    #[error(
+        "`--command-name {name}` is the name of a service or suite already\nhint: name another one"
+    )]
+    CommandName {
+        /// The name.
+        name: ServiceName,
     },
     /// `--only` or `--skip` names no suite.
     #[error("`{option} {name}` matches no suite\nhint: the suites are {suites}")]

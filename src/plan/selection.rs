@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::GlobBuilder;
 
 use super::PlanError;
+use super::command::HostCommand;
 use super::isolation::Others;
 use super::shards::{self, Part};
 use crate::config::model::{Project, Service};
@@ -25,6 +26,8 @@ pub struct Selection {
     pub part: Option<Shard>,
     /// The same as the CI system says it; it counts for suites that ask for it.
     pub node: Option<Shard>,
+    /// A command on this host that is run as one more suite, whatever else is selected.
+    pub command: Option<HostCommand>,
 }
 
 /// The services that take part.
@@ -76,7 +79,7 @@ impl Selection {
         let named = rows.map(|rows| Matrix::of(rows).members().cloned().collect());
         Others {
             named: named.unwrap_or_default(),
-            all: self.environment_only,
+            all: self.environment_only || self.command.is_some(),
         }
     }
 
@@ -129,7 +132,10 @@ fn check_patterns(
     let of_matrix = project.settings.reachability.as_ref().map(|_| SUITE);
     let of_parts = parts.values().flatten().map(|(name, _)| name.as_str());
     let names = suites.iter().map(|suite| suite.as_str());
-    let names: Vec<&str> = names.chain(of_parts).chain(of_matrix).collect();
+    let command = selection.command.as_ref();
+    let of_command = command.map(|command| command.name.as_str());
+    let names = names.chain(of_parts).chain(of_matrix).chain(of_command);
+    let names: Vec<&str> = names.collect();
     for (option, pattern) in selection.patterns() {
         if let Err(error) = GlobBuilder::new(pattern).build() {
             return Err(PlanError::InvalidPattern {
@@ -184,7 +190,8 @@ pub(super) fn select<'project>(
         return Ok(Selected { services, parts });
     }
     let matrix = project.settings.reachability.as_ref();
-    if suites.is_empty() && matrix.is_none() {
+    let command = selection.command.as_ref();
+    if suites.is_empty() && matrix.is_none() && command.is_none() {
         return Err(PlanError::NoSuite {
             project: project.name.clone(),
         });
@@ -197,7 +204,7 @@ pub(super) fn select<'project>(
     let named = matrix.map(|rows| Matrix::of(rows).members().cloned().collect());
     let mut named: BTreeSet<ServiceName> = named.unwrap_or_default();
     named.retain(|name| !suites.contains(name));
-    if selected.is_empty() && matrix.is_none() {
+    if selected.is_empty() && matrix.is_none() && command.is_none() {
         return Err(PlanError::NothingSelected);
     }
     let wanted = closure(project, selected.iter().copied().chain(&named));
@@ -205,9 +212,14 @@ pub(super) fn select<'project>(
         .iter()
         .copied()
         .filter(|suite| !wanted.contains(suite));
+    // Nobody says what a command on this host uses, so that it finds everything but the other suites.
+    let is_for_unselected = |name: &&ServiceName| match command {
+        Some(_) => suites.contains(*name) && !wanted.contains(name),
+        None => !wanted.contains(name),
+    };
     let only_for_unselected: BTreeSet<&ServiceName> = closure(project, unselected)
         .into_iter()
-        .filter(|name| !wanted.contains(name))
+        .filter(is_for_unselected)
         .collect();
     let services = project.services.values();
     let services = services.filter(|service| !only_for_unselected.contains(&service.name));

@@ -65,6 +65,8 @@ pub enum Action {
     AwaitSuite(ServiceName),
     /// Sends the agent from which a service is tried by the reachability matrix.
     SendObserver(ServiceName),
+    /// Runs a command on this host, collects its reports and judges it.
+    RunCommand(ServiceName),
     /// Tries the reachability matrix and judges it.
     TryReachability,
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::command::HostCommand;
 use super::host::Placement;
 use super::injection::{self, CopyIndex, CopyOf, PlannedCopy};
 use super::reachability::{Trial, host_of};
@@ -33,7 +34,7 @@ fn expected(plan: &Plan, action: &Action) -> u64 {
         Action::RunHooks(_) => 100,
         Action::StartContainer(_) | Action::SendObserver(_) => 250,
         Action::AwaitReady(_) | Action::AwaitCompleted(_) | Action::AwaitSuite(_) => 1000,
-        Action::TryReachability => 1000,
+        Action::RunCommand(_) | Action::TryReachability => 1000,
     }
 }
 
@@ -115,6 +116,9 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
     }
     if let Some(trial) = &plan.reachability {
         list.trial(trial);
+    }
+    if let Some(command) = &plan.command {
+        list.command(command);
     }
     let mut steps = list.steps;
     measure_chains(plan, &mut steps);
@@ -267,6 +271,31 @@ impl List<'_> {
                     start,
                 );
             }
+        }
+    }
+
+    /// Runs the command once everything in the shared environment is ready or done.
+    fn command(&mut self, command: &HostCommand) {
+        let services = self.plan.services.values();
+        let awaited = services
+            .filter(|planned| planned.scope.is_none() && planned.service.suite.is_none())
+            .flat_map(|planned| {
+                let name = &planned.service.name;
+                let ready = self.find(&Action::AwaitReady(name.clone()));
+                let completed = self.find(&Action::AwaitCompleted(name.clone()));
+                ready.into_iter().chain(completed)
+            })
+            // What fails and is required ends the run, and the rest may fail.
+            .map(|step| Need {
+                step,
+                success: false,
+            });
+        let needs: Vec<Need> = awaited.collect();
+        let action = Action::RunCommand(command.name.clone());
+        let cause = "the command line names it, and its result is the verdict".to_owned();
+        self.add(action.clone(), cause, Vec::new());
+        if let Some(step) = self.find(&action) {
+            self.steps[step.0].needs.extend(needs);
         }
     }
 

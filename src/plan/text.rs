@@ -45,6 +45,7 @@ pub(super) fn describe(plan: &Plan, action: &Action) -> String {
                 false => format!("send an agent beside `{name}`"),
             }
         }
+        Action::RunCommand(name) => format!("run command `{name}` on this host"),
         Action::TryReachability => "try the reachability matrix".to_owned(),
     }
 }

@@ -27,6 +27,7 @@ use crate::probe::machine::Account;
 use crate::reachability::{Pair, Seen};
 use crate::run::dispatcher::faults::FaultId;
 use crate::run::faults::{Mark, Refusal};
+use crate::run::host_command;
 use crate::run::post::{Answer, Ticket, Wish};
 
 /// Something that has happened.
@@ -230,6 +231,8 @@ pub enum Input {
         /// Why the files could not be read, if they could not.
         problem: Option<String>,
     },
+    /// Something has happened to the command on this host.
+    Command(host_command::News),
     /// The engine does not answer any more.
     EngineLost(EngineError),
     /// A task of ours has panicked.
@@ -354,6 +357,8 @@ pub enum Effect {
         /// Globs of report files.
         globs: Vec<String>,
     },
+    /// Do something about the command on this host.
+    Command(host_command::Deed),
     /// Look at what says why a service has failed.
     Explain(Box<ExplainTask>),
     /// Send [`Input::TimedOut`] after this time.

@@ -19,6 +19,7 @@ use super::effect::{Effect, Input};
 use super::faults::Faults;
 use super::following::Following;
 use super::hearing::Listeners;
+use super::host_command::{self, Deed, Urgency};
 use super::looking::Scouts;
 use super::observing::{self, Observers};
 use super::output::Tails;
@@ -40,6 +41,9 @@ const VERDICT_FIRST: Duration = Duration::from_secs(2);
 /// How long the engine may take to say who it is. A healthy one takes milliseconds.
 const INTRODUCTION: Duration = Duration::from_secs(30);
 
+/// How long the end of a command may take when the run is left at once; the watchdog does the rest.
+const LEAVING: Duration = Duration::from_millis(200);
+
 /// Whether the run goes on.
 pub(super) enum Flow {
     /// It goes on.
@@ -60,6 +64,10 @@ pub(super) struct Executor {
     hurry: Option<oneshot::Sender<()>>,
     /// Fires when the reports of the verdict are written.
     reported: Option<oneshot::Receiver<()>>,
+    /// The command on this host, once it was begun.
+    command: Option<host_command::Held>,
+    /// How long its end may take to be over.
+    patience: Duration,
     /// What there is of the output of each container that was started and is not watched yet.
     pub(super) following: BTreeMap<ServiceName, Following>,
 }
@@ -103,6 +111,8 @@ impl Executor {
             hooks: BTreeMap::new(),
             hurry: None,
             reported: None,
+            command: None,
+            patience: host_command::END,
             following: BTreeMap::new(),
         }
     }
@@ -237,6 +247,7 @@ impl Executor {
                     .boxed(),
                 );
             }
+            Effect::Command(deed) => self.command(deed),
             Effect::Explain(task) => {
                 let looking = looking::explain(Arc::clone(&self.shared), *task);
                 self.spawn_droppable(looking.boxed());
@@ -252,6 +263,7 @@ impl Executor {
                 );
             }
             Effect::Abandon => {
+                self.end_command(Urgency::Soon);
                 self.shared.agents.close();
                 self.shared.waiting.close();
                 self.droppable.drain(..).for_each(|handle| handle.abort());
@@ -277,10 +289,53 @@ impl Executor {
             Effect::RenewLease(spec, previous) => self.renew_lease(spec, previous),
             Effect::Hold(spec, time) => self.hold(spec, time),
             // Nobody listens when leave is taken already.
-            Effect::Hurry => drop(self.hurry.take().map(|hurry| hurry.send(()))),
-            Effect::GiveUp | Effect::Finish => return Flow::Over,
+            Effect::Hurry => {
+                self.end_command(Urgency::AtOnce);
+                let _ = self.hurry.take().map(|hurry| hurry.send(()));
+            }
+            Effect::GiveUp => {
+                self.end_command(Urgency::AtOnce);
+                self.patience = LEAVING;
+                return Flow::Over;
+            }
+            Effect::Finish => return Flow::Over,
         }
         Flow::On
+    }
+
+    /// Does something about the command on this host.
+    fn command(&mut self, deed: Deed) {
+        match deed {
+            Deed::LookAtHeld(containers) => {
+                let shared = Arc::clone(&self.shared);
+                let prober = Arc::clone(&self.wiring.prober);
+                let looking = host_command::look_at_held(shared, prober, containers);
+                self.spawn_droppable(looking.boxed());
+            }
+            Deed::Run(task) => {
+                let commands = Arc::clone(&self.wiring.commands);
+                let ledger = Arc::clone(&self.wiring.ledger);
+                let shared = Arc::clone(&self.shared);
+                let (held, performing) = host_command::command(shared, commands, ledger, *task);
+                self.command = Some(held);
+                self.spawn(performing.boxed());
+            }
+            Deed::End => self.end_command(Urgency::Soon),
+        }
+    }
+
+    fn end_command(&self, urgency: Urgency) {
+        if let Some(command) = &self.command {
+            command.end(urgency);
+        }
+    }
+
+    /// Returns when nothing of the command on this host is left.
+    pub(super) async fn command_over(&mut self) {
+        self.end_command(Urgency::Soon);
+        if let Some(command) = self.command.take() {
+            command.over(self.patience).await;
+        }
     }
 
     /// Has the reports written by a task that sends its word whatever happens to it: the run ends

@@ -35,6 +35,17 @@ pub enum Record {
         /// Its deterministic name.
         name: String,
     },
+    /// A command on this host is about to be started.
+    CommandIntended,
+    /// It runs.
+    Command {
+        /// Its process, which leads a process group of this number.
+        pid: u32,
+        /// When the process started, in ticks since the boot.
+        started: u64,
+    },
+    /// Nothing of its process group is left.
+    CommandGone,
     /// The run has torn down everything itself.
     Done,
     /// The run is over and its environment is left to a person for this long.
@@ -113,7 +124,11 @@ impl Ledger {
             .filter_map(|record| match record {
                 Record::Intend { kind, name } => Some(((kind, name), lost.clone())),
                 Record::Settle { kind, name } => Some(((kind, name), State::Settled)),
-                Record::Done | Record::Hold { .. } => None,
+                Record::CommandIntended
+                | Record::Command { .. }
+                | Record::CommandGone
+                | Record::Done
+                | Record::Hold { .. } => None,
             })
             .collect();
         Arc::new(Self {
@@ -174,6 +189,11 @@ impl Ledger {
                 seconds: time.as_secs(),
             }),
         }
+    }
+
+    /// Tells the watchdog of a command on this host. Returns why it does not listen.
+    pub fn tell(&self, record: &Record) -> Option<std::io::Error> {
+        self.pass_on(record)
     }
 
     fn pass_on(&self, record: &Record) -> Option<std::io::Error> {

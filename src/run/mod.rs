@@ -16,6 +16,7 @@ pub mod gc;
 mod hearing;
 mod holder;
 mod hooks;
+pub mod host_command;
 mod leasing;
 pub mod ledger;
 mod looking;
@@ -45,6 +46,7 @@ use self::effect::{Effect, Input};
 use self::executor::{Executor, Flow};
 use self::gate::StartGate;
 use self::hearing::Listeners;
+use self::host_command::Commands;
 use self::ledger::Ledger;
 use self::teardown::Limits;
 use crate::clock;
@@ -78,6 +80,8 @@ pub struct Wiring {
     pub engine: Arc<dyn Engine>,
     /// Who dials into the networks.
     pub prober: Arc<dyn Prober>,
+    /// Who runs commands on this host.
+    pub commands: Arc<dyn Commands>,
     /// Where everything is told.
     pub recorder: Arc<dyn Recorder>,
     /// The ledger, with the watchdog behind it.
@@ -195,6 +199,7 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
     .catch_unwind()
     .await;
 
+    executor.command_over().await;
     let mut outcome = dispatcher.outcome().clone();
     if looped.is_err() {
         // A bug of ours must not leave anything behind.

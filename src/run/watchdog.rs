@@ -172,7 +172,15 @@ pub fn stand_guard(pipe: impl std::io::Read, mut announce: impl Write) -> std::i
                             }
                     });
                 }
-                Ok(record @ Record::Intend { .. }) => records.push(record),
+                // There is one command at a time, and of an earlier one nothing is left.
+                Ok(Record::CommandGone) => records.retain(|record| {
+                    !matches!(record, Record::CommandIntended | Record::Command { .. })
+                }),
+                Ok(
+                    record @ (Record::Intend { .. }
+                    | Record::CommandIntended
+                    | Record::Command { .. }),
+                ) => records.push(record),
                 // A line cut off by the death of its writer.
                 Err(_) => {}
             },

@@ -33,6 +33,7 @@ mod gc;
 mod harness;
 mod holding;
 mod hooks;
+mod host_command;
 mod images;
 mod initialisation;
 mod injection;

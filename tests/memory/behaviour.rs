@@ -8,7 +8,7 @@ use envrun::event::Event;
 use envrun::exit_code::Signal;
 use envrun::outcome::SuiteResult;
 use envrun::plan::subnet::{Candidates, DEFAULT_POOL};
-use envrun::run::dispatcher::{Dispatcher, Settings};
+use envrun::run::dispatcher::{Dispatcher, EngineHost, Settings};
 use envrun::run::effect::{Effect, Input};
 
 use super::support::{Behaviours, FAILING, PASSING, RUN, plan, run, suite, timeline};
@@ -334,6 +334,7 @@ fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
         subnet_attempts: 100,
         holder_patience: Duration::from_secs(600),
         secret: 0,
+        engine_host: EngineHost::default(),
     };
     let mut dispatcher = Dispatcher::new(plan(compose), settings, SystemTime::UNIX_EPOCH);
     let _ = dispatcher.handle(Duration::ZERO, Input::Begin);

@@ -8,12 +8,14 @@
 
 mod agents;
 mod behaviour;
+mod commander;
 mod dependencies;
 mod explaining;
 mod faults;
 mod gate;
 mod holding;
 mod hooks;
+mod host_command;
 mod images;
 mod injection;
 mod isolation;

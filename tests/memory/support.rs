@@ -13,12 +13,14 @@ use envrun::exit_code::Signal;
 use envrun::name::{RunId, ServiceName};
 use envrun::outcome::Outcome;
 use envrun::plan::{Plan, Selection, subnet};
-use envrun::run::dispatcher::Settings;
+use envrun::run::dispatcher::{EngineHost, Settings};
 use envrun::run::gate::{Open, StartGate};
 use envrun::run::ledger::{IntentSink, Ledger, Record};
 use envrun::run::teardown::Limits;
 use envrun::run::{Recorder, Wiring};
 use tokio::sync::mpsc;
+
+use super::commander::Commander;
 
 /// The run id of every test: names and subnets are the same each time.
 pub(crate) const RUN: RunId = RunId::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
@@ -60,7 +62,7 @@ pub(crate) fn environment(compose: &str) -> Plan {
     selected(compose, &selection)
 }
 
-fn selected(compose: &str, selection: &Selection) -> Plan {
+pub(crate) fn selected(compose: &str, selection: &Selection) -> Plan {
     static DIRECTORIES: Mutex<Vec<tempfile::TempDir>> = Mutex::new(Vec::new());
     let directory = tempfile::tempdir().expect("temporary directory");
     std::fs::write(directory.path().join("compose.yaml"), compose).expect("written");
@@ -217,6 +219,7 @@ pub(crate) fn settings() -> Settings {
         subnet_attempts: 100,
         holder_patience: Duration::from_secs(600),
         secret: SECRET,
+        engine_host: EngineHost::default(),
     }
 }
 
@@ -236,7 +239,20 @@ pub(crate) async fn run_with(
     settings: Settings,
     signals: &[(Duration, Signal)],
 ) -> Finished {
-    run_whole(engine, plan, settings, signals, Arc::new(Open)).await
+    let commands = Arc::new(Commander::default());
+    run_whole(engine, plan, settings, signals, (Arc::new(Open), commands)).await
+}
+
+/// The same with a command on the host.
+pub(crate) async fn run_commanding(
+    engine: &MemoryEngine,
+    plan: Plan,
+    settings: Settings,
+    signals: &[(Duration, Signal)],
+    commands: &Arc<Commander>,
+) -> Finished {
+    let commands = Arc::clone(commands);
+    run_whole(engine, plan, settings, signals, (Arc::new(Open), commands)).await
 }
 
 /// The same behind a gate for container starts.
@@ -246,7 +262,8 @@ pub(crate) async fn run_behind(
     signals: &[(Duration, Signal)],
     gate: Arc<dyn StartGate>,
 ) -> Finished {
-    run_whole(engine, plan, settings(), signals, gate).await
+    let commands = Arc::new(Commander::default());
+    run_whole(engine, plan, settings(), signals, (gate, commands)).await
 }
 
 async fn run_whole(
@@ -254,7 +271,7 @@ async fn run_whole(
     plan: Plan,
     settings: Settings,
     signals: &[(Duration, Signal)],
-    gate: Arc<dyn StartGate>,
+    (gate, commands): (Arc<dyn StartGate>, Arc<Commander>),
 ) -> Finished {
     let told = Arc::new(Told::default());
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -268,6 +285,7 @@ async fn run_whole(
     let wiring = Wiring {
         engine: Arc::new(engine.clone()),
         prober: Arc::new(engine.clone()),
+        commands,
         recorder: Arc::clone(&told) as Arc<dyn Recorder>,
         ledger: Ledger::new(RUN, Some(Box::new(Pipe(Arc::clone(&told))))),
         gate,

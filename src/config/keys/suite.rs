@@ -9,11 +9,11 @@ pub const SUITE: Section = Section {
     keys: &[
         honoured("faults"),
         honoured("flaky"),
+        honoured("isolation"),
         honoured("junit"),
         honoured("retries"),
         honoured("shards"),
         honoured("timeout"),
         warned("artifacts"),
-        honoured("isolation"),
     ],
 };

@@ -89,8 +89,22 @@ impl Endpoint {
 
     /// How far away the engine is.
     pub(super) fn distance(&self) -> Distance {
+        let Some(host) = self.host() else {
+            return Distance::Socket;
+        };
+        let host = host.as_str();
+        let is_loopback = |address: IpAddr| address.is_loopback();
+        if host == "localhost" || host.parse().is_ok_and(is_loopback) {
+            Distance::Loopback
+        } else {
+            Distance::Remote
+        }
+    }
+
+    /// The name or address of the engine's host; `None` where it is this one.
+    pub(super) fn host(&self) -> Option<String> {
         let address = match self {
-            Self::Unix(_) => return Distance::Socket,
+            Self::Unix(_) => return None,
             Self::Tcp(address) => address.as_str(),
             Self::Tls(url) => url.split_once("://").map_or(url.as_str(), |(_, rest)| rest),
         };
@@ -98,13 +112,7 @@ impl Endpoint {
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
             .unwrap_or_default();
-        let host = host.trim_matches(['[', ']']);
-        let is_loopback = |address: IpAddr| address.is_loopback();
-        if host == "localhost" || host.parse().is_ok_and(is_loopback) {
-            Distance::Loopback
-        } else {
-            Distance::Remote
-        }
+        Some(host.trim_matches(['[', ']']).to_owned())
     }
 
     /// The address with links in the path of a socket followed: `/var/run` is one on most systems.

@@ -233,15 +233,19 @@ pub(super) async fn inspect(
             Some((port, hosts))
         })
         .collect();
-    let working_dir = inspected
-        .config
-        .and_then(|config| config.working_dir)
-        .unwrap_or_default();
+    let config = inspected.config.unwrap_or_default();
+    let exposed = config.exposed_ports.unwrap_or_default();
+    let exposed_tcp = exposed
+        .into_iter()
+        .filter_map(|port| port.strip_suffix("/tcp")?.parse().ok())
+        .collect();
+    let working_dir = config.working_dir.unwrap_or_default();
     Ok(ContainerFacts {
         running,
         exit,
         addresses,
         host_ports,
+        exposed_tcp,
         working_dir,
     })
 }

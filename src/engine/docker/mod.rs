@@ -74,6 +74,15 @@ impl DockerEngine {
         self.endpoint.resolved()
     }
 
+    /// The name or address of the engine's host, where it is another one than this.
+    #[must_use]
+    pub fn remote_host(&self) -> Option<String> {
+        match self.endpoint.distance() {
+            Distance::Remote => self.endpoint.host(),
+            Distance::Socket | Distance::Loopback => None,
+        }
+    }
+
     /// The API version; asks the engine unless it has said so already.
     async fn api(&self) -> Result<(u16, u16), EngineError> {
         match self.api.get() {

@@ -22,11 +22,13 @@ use crate::clock::{self, Instant};
 use crate::engine::{
     BuildSpec, ContainerFacts, ContainerSpec, ContextImage, EndpointSpec, EngineError, ExecOutcome,
     Exit, FailureKind, ImageFacts, MountSpecSource, Namespace, NetworkAddress, NetworkSpec,
-    Networking, OutputChunk, OutputStream, PullSpec, REPLICA_LABEL, RunOf, SERVICE_LABEL, Subnet,
+    Networking, OutputChunk, OutputStream, PublishedSpec, PullSpec, REPLICA_LABEL, RunOf,
+    SERVICE_LABEL, Subnet,
 };
 use crate::image::policy::Present;
 use crate::image::{Platform, Reference};
 use crate::name::{ContainerId, ImageId, NetworkId};
+use crate::options::Protocol;
 use crate::probe::listening;
 
 /// How often the pull of an image that is called `flaky` fails.
@@ -52,6 +54,7 @@ struct Container {
     /// In whose network namespace it is.
     namespace: Namespace,
     volumes: BTreeSet<String>,
+    host_ports: BTreeMap<String, Vec<String>>,
     working_dir: String,
     behaviour: Behaviour,
     started: Option<Instant>,
@@ -364,6 +367,7 @@ impl State {
                 Networking::Network(..) => Namespace::Own,
             },
             volumes,
+            host_ports: published(&spec.published),
             working_dir: spec
                 .working_dir
                 .clone()
@@ -489,7 +493,8 @@ impl State {
                 error: None,
             }),
             addresses: addresses.collect(),
-            host_ports: BTreeMap::new(),
+            host_ports: container.host_ports.clone(),
+            exposed_tcp: Vec::new(),
             working_dir: container.working_dir.clone(),
         })
     }
@@ -538,4 +543,15 @@ impl State {
             is_there && ports.iter().any(|port| container.accepts_on(*port))
         })
     }
+}
+
+/// Behind which ports of the host those of a container are published: 40000 above their own.
+fn published(ports: &[PublishedSpec]) -> BTreeMap<String, Vec<String>> {
+    let address = |port: &PublishedSpec| {
+        let host = port.host_ip.as_deref().unwrap_or("0.0.0.0");
+        format!("{host}:{}", 40_000_u32 + u32::from(port.port) % 20_000)
+    };
+    let tcp = ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    tcp.map(|port| (format!("{}/tcp", port.port), vec![address(port)]))
+        .collect()
 }

@@ -41,8 +41,7 @@ impl Dispatcher {
 
     /// How many attempts a suite has at most.
     pub(super) fn attempt_limit(&self, name: &ServiceName) -> u32 {
-        let planned = self.plan.services.get(name);
-        let suite = planned.and_then(|planned| planned.service.suite.as_ref());
+        let suite = self.plan.suite(name);
         suite.map_or(1, |suite| suite.retries.saturating_add(1))
     }
 
@@ -118,8 +117,7 @@ impl Dispatcher {
 
     /// What a suite needs to know of its attempt.
     pub(super) fn attempt_variable(&self, name: &ServiceName) -> Option<(String, String)> {
-        let planned = self.plan.services.get(name)?;
-        planned.service.suite.as_ref()?;
+        self.plan.suite(name)?;
         Some((ATTEMPT.to_owned(), self.attempt(name).to_string()))
     }
 
@@ -144,6 +142,7 @@ fn is_of_attempt(action: &Action, suite: &ServiceName) -> bool {
         | Action::Inject(name)
         | Action::StartContainer(name)
         | Action::RunHooks(name)
+        | Action::RunCommand(name)
         | Action::AwaitSuite(name) => name == suite,
         _ => false,
     }

@@ -58,6 +58,7 @@ impl Dispatcher {
                     containers: &containers,
                 };
                 let mut spec = container::specification(&self.plan, planned, image, &known);
+                spec.published.extend(self.published_for_command(name));
                 spec.environment.extend(self.fault_variables(name));
                 spec.environment.extend(self.attempt_variable(name));
                 let first = planned.networks.first();
@@ -115,6 +116,7 @@ impl Dispatcher {
             Action::AwaitCompleted(_) | Action::AwaitSuite(_) => return,
             Action::SendObserver(name) => return self.begin_observer(now, id, &name.clone()),
             Action::TryReachability => return self.begin_trial(id),
+            Action::RunCommand(_) => return self.begin_command(now),
         };
         self.effect(Effect::Perform(id, work));
     }

@@ -74,8 +74,12 @@ impl Dispatcher {
         if let Some(message) = problem {
             self.report(Event::Warning { message });
         }
-        let running = self.services.iter().filter(|(_, state)| {
-            state.started_at.is_some() && state.exit.is_none() && !state.completed
+        let running = self.services.iter().filter(|(name, state)| {
+            // A command on this host is nothing that one could enter.
+            self.plan.services.contains_key(*name)
+                && state.started_at.is_some()
+                && state.exit.is_none()
+                && !state.completed
         });
         let services = running.map(|(name, _)| name.clone()).collect();
         self.report(Event::Held {

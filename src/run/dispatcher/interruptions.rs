@@ -31,6 +31,11 @@ impl Dispatcher {
             Timer::Fault(id) => self.undo(id),
             Timer::Container(name, _) if self.is_resting(&name) => self.given_up(now, &name),
             // The limit of an earlier attempt.
+            Timer::Container(name, attempt) if self.is_command(&name) => {
+                if self.is_current(&name, attempt) {
+                    self.command_timed_out(&name);
+                }
+            }
             Timer::Container(name, attempt) if !self.is_current(&name, attempt) => {}
             Timer::Container(name, _) => {
                 let state = self.services.entry(name.clone()).or_default();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Dispatcher;
 use super::verdict::seconds;
+use crate::engine::Exit;
 use crate::event::Event;
 use crate::junit::{self, SuiteProblem};
 use crate::name::ServiceName;
@@ -108,12 +109,7 @@ impl Dispatcher {
         reports: Vec<CollectedReport>,
         unreadable: Option<String>,
     ) -> LostAttempt {
-        let suite = self
-            .plan
-            .services
-            .get(name)
-            .and_then(|planned| planned.service.suite.clone())
-            .unwrap_or_default();
+        let suite = self.plan.suite(name).cloned().unwrap_or_default();
         let state = &self.services[name];
         let exit = state.exit.clone();
         let code = exit.as_ref().and_then(|exit| exit.code);
@@ -136,6 +132,14 @@ impl Dispatcher {
         } else {
             junit::judge(code, &reports, !suite.junit.is_empty())
         };
+        if let Some((code, signal)) = code.zip(exit.as_ref().and_then(Exit::signal)) {
+            let plain = format!("exited with `{code}`");
+            for problem in &mut problems {
+                problem.message = problem
+                    .message
+                    .replace(&plain, &format!("{plain} ({signal})"));
+            }
+        }
         if self.hooks_were_cut_off(name) && !state.timed_out {
             problems.push(problem(
                 "HookCutOff",
@@ -200,6 +204,7 @@ impl Dispatcher {
         for name in self.unjudged() {
             let action = match self.is_matrix(&name) {
                 true => Action::TryReachability,
+                false if self.is_command(&name) => Action::RunCommand(name.clone()),
                 false => Action::StartContainer(name.clone()),
             };
             let never = self
@@ -252,6 +257,7 @@ impl Dispatcher {
             .suites()
             .map(|planned| planned.service.name.clone())
             .chain(self.matrix_suite())
+            .chain(self.command_suite())
             .filter(|name| !judged.contains(name))
             .collect()
     }
@@ -273,19 +279,20 @@ impl Dispatcher {
 
     /// What is known of a suite before its last attempt is judged.
     fn known_of(&self, name: &ServiceName) -> SuiteOutcome {
-        let Some(planned) = self.plan.services.get(name) else {
+        let Some(suite) = self.plan.suite(name) else {
             return SuiteOutcome {
                 attempts: u32::from(self.suite_has_begun(name)),
                 ..SuiteOutcome::unknown(name.clone(), name.clone())
             };
         };
-        let suite = planned.service.suite.as_ref();
+        let planned = self.plan.services.get(name);
+        let of = planned.map_or(name, |planned| &planned.of).clone();
         SuiteOutcome {
-            shard: planned.shard,
+            shard: planned.and_then(|planned| planned.shard),
             attempts: self.attempts_begun(name),
             lost: self.lost_attempts(name).to_vec(),
-            flaky_fails: suite.is_some_and(|suite| suite.flaky_fails),
-            ..SuiteOutcome::unknown(name.clone(), planned.of.clone())
+            flaky_fails: suite.flaky_fails,
+            ..SuiteOutcome::unknown(name.clone(), of)
         }
     }
 }

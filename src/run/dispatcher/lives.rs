@@ -402,7 +402,11 @@ impl Dispatcher {
 
     /// Marks the wait for a suite as over.
     pub(super) fn suite_done(&mut self, now: Duration, name: &ServiceName, passed: bool) {
-        if let Some(step) = self.step_of(&Action::AwaitSuite(name.clone())) {
+        let action = match self.is_command(name) {
+            true => Action::RunCommand(name.clone()),
+            false => Action::AwaitSuite(name.clone()),
+        };
+        if let Some(step) = self.step_of(&action) {
             self.step_done(now, step);
             if !passed {
                 self.progress[step.0] = Progress::Failed;

@@ -10,6 +10,7 @@ mod explaining;
 pub mod faults;
 mod holding;
 mod hooks;
+mod host_command;
 mod images;
 mod interruptions;
 mod introduction;
@@ -28,7 +29,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-pub use self::settings::{Hold, HoldWhen, Settings};
+pub use self::settings::{EngineHost, Hold, HoldWhen, Settings};
 use crate::engine::{ContainerFacts, Exit, ImageFacts};
 use crate::event::Event;
 use crate::lease;
@@ -103,6 +104,8 @@ pub struct Dispatcher {
     addresses: networks::Addresses,
     /// The networks on which the agent is through which probes dial.
     stationed: BTreeSet<NetworkKey>,
+    /// Which networks this host reaches, for a command on it.
+    reach: host_command::Reach,
     /// Whether it was told that there is no agent.
     lacks_agent: bool,
     /// The agents from which the reachability matrix is tried.
@@ -146,6 +149,7 @@ impl Dispatcher {
             fillers: BTreeMap::new(),
             addresses: networks::Addresses::default(),
             stationed: BTreeSet::new(),
+            reach: host_command::Reach::default(),
             lacks_agent: false,
             observers: reachability::Observers::default(),
             builds: BTreeSet::new(),
@@ -263,6 +267,7 @@ impl Dispatcher {
             } => {
                 self.judge_suite(now, &suite, reports, problem);
             }
+            Input::Command(news) => self.command_news(now, news),
             Input::FaultsTried(tried) => self.faults_tried(now, tried),
             Input::PostOpened(opened) => self.post_opened(now, opened),
             Input::Wished {
@@ -299,6 +304,7 @@ impl Dispatcher {
             .suites()
             .map(|planned| planned.service.name.clone())
             .chain(self.matrix_suite())
+            .chain(self.command_suite())
             .collect();
         self.report(Event::RunStarted {
             run: self.plan.run,

@@ -109,6 +109,7 @@ impl Dispatcher {
     pub(super) fn may_begin(&self, step: StepId) -> bool {
         let step = &self.plan.steps[step.0];
         self.faults_let_start(&step.action)
+            && self.command_lets_create(&step.action)
             && step
                 .needs
                 .iter()

@@ -21,6 +21,8 @@ pub struct Settings {
     pub subnet_attempts: u32,
     /// How long a network waits for another run that has what only one can have.
     pub holder_patience: Duration,
+    /// Under which address a command on this host finds what the engine has published.
+    pub engine_host: EngineHost,
     /// A number that nobody can guess: only who was given it may wish for faults.
     pub secret: u128,
 }
@@ -43,4 +45,24 @@ pub enum HoldWhen {
     Up,
     /// When a suite or the environment has failed.
     Failed,
+}
+
+/// The host of the engine, as seen from this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineHost {
+    /// The name or address to dial.
+    pub host: String,
+    /// The address on which ports are published for this host; `None`: on all.
+    pub publish_on: Option<String>,
+}
+
+impl Default for EngineHost {
+    /// The engine is on this host.
+    fn default() -> Self {
+        let loopback = "127.0.0.1".to_owned();
+        Self {
+            host: loopback.clone(),
+            publish_on: Some(loopback),
+        }
+    }
 }

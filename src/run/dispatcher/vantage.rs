@@ -23,9 +23,16 @@ impl Dispatcher {
         let gateways: Vec<_> = self
             .probed_networks()
             .into_iter()
+            .chain(self.commanded_networks())
+            .collect::<BTreeSet<NetworkKey>>()
+            .into_iter()
+            .filter(|key| self.is_owned(key))
             .filter_map(|key| Some((key.clone(), self.gateway(&key)?)))
             .collect();
-        if !gateways.is_empty() {
+        if gateways.is_empty() {
+            self.reach.beyond = Some(BTreeSet::new());
+        } else {
+            self.reach.tried = gateways.iter().map(|(key, _)| key.clone()).collect();
             self.effect(Effect::TryGateways(gateways));
         }
     }
@@ -35,17 +42,20 @@ impl Dispatcher {
         let services = self.plan.services.values();
         let probed = services.filter(|planned| planned.service.role != Role::Suite);
         let keys = probed.flat_map(|planned| planned.networks.iter().take(1));
-        let owned = |key: &&NetworkKey| {
-            let planned = self.plan.networks.get(*key);
-            matches!(planned, Some(PlannedNetwork::Owned { .. }))
-        };
-        keys.filter(owned).cloned().collect()
+        keys.filter(|key| self.is_owned(key)).cloned().collect()
+    }
+
+    fn is_owned(&self, key: &NetworkKey) -> bool {
+        let planned = self.plan.networks.get(key);
+        matches!(planned, Some(PlannedNetwork::Owned { .. }))
     }
 
     /// Sends the agent onto the networks that cannot be dialled from here.
     pub(super) fn gateways_tried(&mut self, beyond: Vec<NetworkKey>) {
+        let probed = self.probed_networks();
+        self.reach.beyond = Some(beyond.iter().cloned().collect());
         let mut networks = Vec::new();
-        for key in beyond {
+        for key in beyond.into_iter().filter(|key| probed.contains(key)) {
             let endpoint = agent::endpoint(&self.plan, &key, self.addresses.chosen(&key));
             if let (Some(endpoint), Some(id)) = (endpoint, self.networks.get(&key).cloned()) {
                 networks.push((id, endpoint));
