@@ -303,6 +303,21 @@ pub enum Event {
         #[serde(flatten)]
         explanation: Box<Explanation>,
     },
+    /// Files of a container were kept.
+    ArtifactsKept {
+        /// Its service or suite.
+        service: ServiceName,
+        /// The directory below `artifacts/` that they were put into.
+        directory: String,
+        /// How many.
+        files: u64,
+        /// Their size together.
+        bytes: u64,
+        /// How many matched and were left out; `artifacts.json` says which and why.
+        left_out: u64,
+        /// The globs that nothing has matched.
+        unmatched: Vec<String>,
+    },
     /// The run is aborted.
     RunAborted {
         /// Why.

@@ -4,6 +4,7 @@
 //! enforces it.
 
 pub mod agent;
+pub mod artifact;
 pub mod ci;
 pub mod clock;
 pub mod command;

@@ -2,11 +2,13 @@
 
 mod explanation;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
 pub use self::explanation::{Cause, Explanation, Moment, ProbeRecord};
+use crate::artifact;
 use crate::engine::{Exit, Resource};
 use crate::exit_code::{ExitCode, Signal};
 use crate::junit;
@@ -32,6 +34,9 @@ pub struct Outcome {
     pub held: Option<Duration>,
     /// The reachability matrix as it was observed, once it was tried.
     pub reachability: Option<Record>,
+    /// What was kept of the files of containers, as far as that is done, by the directory below
+    /// `artifacts/`: the name of the suite or service; that of an attempt which was lost has its number.
+    pub artifacts: BTreeMap<String, artifact::Record>,
     /// Reports that could not be written.
     pub report_problems: Vec<String>,
     /// Wall-clock start of the run.

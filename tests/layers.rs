@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let rooms: &[(&str, &[&str])] = &[
         ("agent", &["clock", "probe::dial"]),
+        ("artifact", &[]),
         ("ci", &["name"]),
         ("clock", &[]),
         ("name", &[]),
@@ -42,11 +43,19 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("reachability", &["config::model", "name"]),
         (
             "outcome",
-            &["engine", "exit_code", "junit", "name", "reachability"],
+            &[
+                "artifact",
+                "engine",
+                "exit_code",
+                "junit",
+                "name",
+                "reachability",
+            ],
         ),
         (
             "settings",
             &[
+                "artifact",
                 "ci",
                 "config::diagnostic",
                 "config::model::reachability",
@@ -85,6 +94,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             "run",
             &[
                 "agent",
+                "artifact",
                 "clock",
                 "config::model",
                 "config::suggest",
@@ -110,6 +120,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         (
             "report",
             &[
+                "artifact",
                 "ci",
                 "clock",
                 "engine",

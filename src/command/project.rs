@@ -246,6 +246,10 @@ pub(super) struct ProjectArguments {
     /// Take the subnets of networks from this range [default: 10.232.0.0/14]
     #[arg(long, value_name = "CIDR")]
     subnet_pool: Option<String>,
+    /// Keep at most so much of the artifacts of each suite and service: a size, or a size and a number of
+    /// files [default: 1GiB/10000]
+    #[arg(long, value_name = "SIZE[/FILES]")]
+    artifact_limit: Option<String>,
     /// Leave alone what dead runs have left
     #[arg(long)]
     no_gc: bool,
@@ -263,6 +267,7 @@ impl ProjectArguments {
             mirrors: self.mirrors.clone(),
             concurrent_starts: self.concurrent_starts.clone(),
             subnet_pool: self.subnet_pool.clone(),
+            artifact_limit: self.artifact_limit.clone(),
             no_gc: self.no_gc,
             ..self.files.flags()
         }

@@ -201,6 +201,7 @@ pub(super) async fn perform(
         engine_host: engine
             .as_ref()
             .map_or_else(|_| EngineHost::default(), engine_host),
+        artifacts: configured.artifact_limit.unwrap_or_default(),
         secret: RunId::random().as_u128(),
     };
     let recorder = Arc::clone(&reporters) as Arc<dyn Recorder>;

@@ -19,7 +19,7 @@ pub use self::resources::{
     BLKIO, BLKIO_RATE, BLKIO_WEIGHT, DEPLOY, DEVICE, DEVICE_REQUEST, LIMITS, LOGGING, RESERVATIONS,
     RESOURCES, ULIMIT,
 };
-pub use self::suite::SUITE;
+pub use self::suite::{ARTIFACTS, SUITE, SUITE_ARTIFACTS};
 
 /// What is done about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -468,6 +468,7 @@ pub const SERVICE_EXTENSION: Section = Section {
     path: "services.*.x-envrun",
     owner: "`x-envrun`",
     keys: &[
+        honoured("artifacts"),
         honoured("bind"),
         honoured("pre_stop"),
         honoured("ready"),
@@ -526,6 +527,8 @@ pub const SECTIONS: &[&Section] = &[
     &FILE_PROBE,
     &HEALTHCHECK_PROBE,
     &SUITE,
+    &ARTIFACTS,
+    &SUITE_ARTIFACTS,
 ];
 
 #[cfg(test)]

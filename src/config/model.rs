@@ -4,6 +4,7 @@
 //! no clock; it is what the plan is made from. Keys that are not modelled were reported as warnings
 //! when the files were read, so nothing vanishes silently.
 
+pub mod artifacts;
 mod build;
 mod injected;
 pub mod reachability;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::artifacts::{Artifacts, ArtifactsWhen};
 pub use self::build::{
     AdditionalContext, Build, BuildContext, BuildOptions, BuildSecret, Dockerfile,
 };
@@ -117,6 +119,8 @@ pub struct Service {
     pub ready: Option<Ready>,
     /// `x-envrun.suite`; present exactly when the role is [`Role::Suite`].
     pub suite: Option<Suite>,
+    /// `x-envrun.artifacts`, or `x-envrun.suite.artifacts` of a suite: what of its files is kept.
+    pub artifacts: Option<Artifacts>,
     /// What it shares with other containers.
     pub sharing: Sharing,
     /// Options that are handed to the engine as they are.

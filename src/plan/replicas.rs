@@ -255,6 +255,7 @@ fn job_of(service: &Service, hook: &PreStart) -> Service {
         labels: BTreeMap::new(),
         ready: None,
         suite: None,
+        artifacts: None,
         options: ContainerOptions {
             privileged: hook.privileged,
             tmpfs: service.options.tmpfs.clone(),

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::kept;
 use super::problem::{FileProblem, TAKEN_AWAY, cause};
 use crate::name::RunId;
 
@@ -15,7 +16,9 @@ const LOCK: &str = ".lock";
 
 /// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
 pub(super) const REPORT: &str = "junit.xml";
-const OWN_FILES: [&str; 4] = [REPORT, "events.jsonl", MATRIX, OUTPUTS];
+const OWN_FILES: [&str; 5] = [REPORT, "events.jsonl", MATRIX, OUTPUTS, KEPT];
+/// What was kept of the files of containers, and what was not.
+pub(super) const KEPT: &str = "artifacts.json";
 /// The observed reachability matrix.
 pub const MATRIX: &str = "reachability.json";
 /// The outcome as values for later jobs, in CI.
@@ -102,6 +105,9 @@ impl OutputDirectory {
         }
         for name in OWN_FILES {
             remove_if_there(&path.join(name)).map_err(unusable)?;
+        }
+        for name in kept::FOLDERS {
+            kept::clear(&path.join(name)).map_err(unusable)?;
         }
         for folder in folders {
             for entry in fs::read_dir(folder).map_err(unusable)? {

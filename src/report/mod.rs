@@ -12,6 +12,7 @@ mod explanation;
 mod growing;
 mod job;
 mod junit;
+mod kept;
 mod logs;
 mod markdown;
 mod outputs;
@@ -25,8 +26,9 @@ mod table;
 mod terminal;
 mod writer;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -42,6 +44,7 @@ use self::logs::Log;
 pub use self::terminal::Style;
 use self::terminal::Terminal;
 use self::writer::Writer;
+use crate::artifact::Record;
 use crate::engine::{DIRECTORY_LABEL, OutputChunk};
 use crate::event::Event;
 use crate::name::{RunId, ServiceName};
@@ -52,6 +55,9 @@ use crate::run::Recorder;
 /// All reporters of a run.
 pub struct Reporters {
     project: String,
+    directory: PathBuf,
+    /// What was kept of each container, as it stands in the file.
+    kept: Mutex<BTreeMap<String, Record>>,
     run: RunId,
     started: SystemTime,
     writer: Writer,
@@ -75,6 +81,8 @@ impl Reporters {
         terminal.pieces(job.secrets());
         Arc::new(Self {
             project: plan.project.clone(),
+            directory: directory.path().to_path_buf(),
+            kept: Mutex::default(),
             run: plan.run,
             started: SystemTime::now(),
             writer: Writer::start(directory),
@@ -124,6 +132,31 @@ impl Recorder for Reporters {
         let log = Log::Build(title.to_owned());
         self.writer
             .output_at_once(log, Bytes::copy_from_slice(bytes));
+    }
+
+    fn artifacts(&self) -> Result<PathBuf, String> {
+        kept::make(&self.directory, kept::ARTIFACTS)
+    }
+
+    async fn kept(&self, directory: &str, record: &Record) {
+        if record.unwritable {
+            for problem in &record.problems {
+                let what = self.directory.join(kept::ARTIFACTS);
+                self.writer.problem(&what.display().to_string(), problem);
+            }
+        }
+        let document = {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(directory.to_owned(), record.clone());
+            serde_json::to_vec_pretty(&serde_json::json!({
+                "schema": 1,
+                "run": self.run,
+                "directories": *kept,
+            }))
+        };
+        if let Ok(document) = document {
+            self.writer.report(directory::KEPT, document).await;
+        }
     }
 
     /// The verdict is on the screen when this is done.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::explanation;
 use super::pulls;
 use super::table::seconds;
+use crate::artifact;
 use crate::event::Event;
 use crate::junit::text::sanitise;
 use crate::lease::rough;
@@ -34,6 +35,19 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             api,
         } => vec![format!("engine: {product} {version}, API {api}")],
         Event::Warning { message } => vec![format!("warning: {message}")],
+        Event::ArtifactsKept { files: 0, .. } => Vec::new(),
+        Event::ArtifactsKept {
+            service,
+            directory: folder,
+            files,
+            bytes,
+            ..
+        } => vec![format!(
+            "{service}: kept {} ({}) in `{}`",
+            count(*files, "artifact"),
+            artifact::size(*bytes),
+            directory.join("artifacts").join(folder).display()
+        )],
         // A pull has lines of its own.
         Event::StepFinished { what, .. } if what.starts_with("obtain") => Vec::new(),
         Event::StepFinished { what, duration, .. }

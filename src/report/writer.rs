@@ -117,6 +117,11 @@ impl Writer {
         summary(&lock(&self.problems))
     }
 
+    /// Notes what somebody else could not write.
+    pub(super) fn problem(&self, what: &str, cause: &str) {
+        note(&self.problems, what, cause);
+    }
+
     fn takes_nothing(&self, what: &str) {
         self.stuck.store(true, Ordering::Relaxed);
         let what = std::path::Path::new(&self.directory).join(what);

@@ -9,11 +9,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::archives;
 use super::effect::CollectedReport;
-use crate::clock::{self, LimitReached};
+use crate::clock;
 use crate::engine::{Engine, EngineError, FailureKind};
 use crate::junit;
 use crate::name::ContainerId;
@@ -26,9 +26,6 @@ const LARGEST_REPORT: u64 = 64 << 20;
 
 /// Most report files of one suite.
 const MOST_REPORTS: usize = 10_000;
-
-/// How long the engine may be silent while it is to send an archive.
-const SILENCE: Duration = Duration::from_secs(20);
 
 /// Pauses before an archive that broke off is asked for again.
 const PAUSES: [Duration; 3] = [
@@ -130,22 +127,12 @@ async fn spool(
     container: &ContainerId,
     path: &str,
 ) -> Result<Option<std::fs::File>, CollectError> {
-    let silent = |reached: LimitReached| EngineError {
-        attempt: format!("read `{path}` of container `{container}`"),
-        kind: FailureKind::Unreachable,
-        message: reached.to_string(),
-    };
-    let reading = engine.read_archive(container, path);
-    let Some(mut archive) = clock::within(SILENCE, reading).await.map_err(silent)?? else {
+    let Some(mut archive) = archives::open(engine, container, path).await? else {
         return Ok(None);
     };
     let mut file = tempfile::tempfile().map_err(CollectError::Spool)?;
     let mut size = 0_u64;
-    while let Some(chunk) = clock::within(SILENCE, archive.next())
-        .await
-        .map_err(silent)?
-    {
-        let chunk = chunk?;
+    while let Some(chunk) = archive.next().await? {
         size = size.saturating_add(chunk.len() as u64);
         if size > LARGEST_ARCHIVE {
             return Err(CollectError::TooLarge {

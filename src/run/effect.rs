@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::artifact;
 use crate::config::model::reachability::Whom;
 use crate::diagnosis::Inquiry;
 use crate::diagnosis::looks;
@@ -233,6 +234,15 @@ pub enum Input {
     },
     /// Something has happened to the command on this host.
     Command(host_command::News),
+    /// Files of a container were kept.
+    Gathered {
+        /// Its service.
+        owner: ServiceName,
+        /// The directory that they were put into.
+        directory: String,
+        /// What was kept, and what was not.
+        record: artifact::Record,
+    },
     /// The engine does not answer any more.
     EngineLost(EngineError),
     /// A task of ours has panicked.
@@ -359,6 +369,8 @@ pub enum Effect {
     },
     /// Do something about the command on this host.
     Command(host_command::Deed),
+    /// Keep files of a container.
+    Gather(Box<GatherTask>),
     /// Look at what says why a service has failed.
     Explain(Box<ExplainTask>),
     /// Send [`Input::TimedOut`] after this time.
@@ -371,7 +383,7 @@ pub enum Effect {
         last: bool,
     },
     /// Take leave of the containers that ask for it, then remove everything.
-    TearDown(Vec<Farewell>),
+    TearDown(Leave),
     /// Remove everything now, without taking leave.
     Hurry,
     /// Leave at once, without waiting for teardown.
@@ -574,4 +586,34 @@ pub enum Timer {
     Restart(ServiceName),
     /// The time of a fault.
     Fault(FaultId),
+}
+
+/// What comes before the removal.
+#[derive(Debug, Default)]
+pub struct Leave {
+    /// The containers that are given time.
+    pub farewells: Vec<Farewell>,
+    /// Whose files are kept after that.
+    pub gather: Vec<GatherTask>,
+    /// How long all that is being kept is waited for.
+    pub limit: Duration,
+}
+
+/// Files of a container that are kept.
+#[derive(Debug, Clone)]
+pub struct GatherTask {
+    /// The service.
+    pub owner: ServiceName,
+    /// The directory that they are put into, one part of a path.
+    pub directory: String,
+    /// Its container.
+    pub container: ContainerId,
+    /// Working directory that the globs are relative to.
+    pub working_dir: String,
+    /// Globs of paths in the container.
+    pub paths: Vec<String>,
+    /// How much is kept.
+    pub limits: artifact::Limits,
+    /// How long it may take.
+    pub limit: Duration,
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::agents::Agents;
 use super::collect::CollectError;
-use super::effect::{Effect, Input};
+use super::effect::{Effect, GatherTask, Input};
 use super::faults::Faults;
 use super::following::Following;
 use super::hearing::Listeners;
@@ -27,7 +27,7 @@ use super::post::{self, Waiting};
 use super::shared::Shared;
 use super::teardown::{self, Limits};
 use super::watch::{kill, watch};
-use super::{Wiring, collect, hooks, looking, readying, trying};
+use super::{Wiring, collect, gathering, hooks, looking, readying, trying};
 use crate::clock::{self, Instant};
 use crate::engine::{Capabilities, Engine, EngineError, FailureKind};
 use crate::name::ServiceName;
@@ -37,6 +37,9 @@ use crate::plan::agent::Kit;
 /// How long teardown waits for the reports of the verdict. A directory that is slower gets them while
 /// everything is removed.
 const VERDICT_FIRST: Duration = Duration::from_secs(2);
+
+/// How long a run that leaves its environment to a person waits for what is kept of it.
+const HELD_GATHERING: Duration = Duration::from_secs(60);
 
 /// How long the engine may take to say who it is. A healthy one takes milliseconds.
 const INTRODUCTION: Duration = Duration::from_secs(30);
@@ -68,6 +71,8 @@ pub(super) struct Executor {
     command: Option<host_command::Held>,
     /// How long its end may take to be over.
     patience: Duration,
+    /// What is being kept of containers: each ends when it is.
+    gatherings: Vec<oneshot::Receiver<()>>,
     /// What there is of the output of each container that was started and is not watched yet.
     pub(super) following: BTreeMap<ServiceName, Following>,
 }
@@ -113,6 +118,7 @@ impl Executor {
             reported: None,
             command: None,
             patience: host_command::END,
+            gatherings: Vec::new(),
             following: BTreeMap::new(),
         }
     }
@@ -269,8 +275,10 @@ impl Executor {
                 self.droppable.drain(..).for_each(|handle| handle.abort());
             }
             Effect::WriteReports { last } => self.write_reports(outcome.clone(), last),
-            Effect::TearDown(farewells) => {
+            Effect::Gather(task) => self.gather(*task),
+            Effect::TearDown(leave) => {
                 let shared = Arc::clone(&self.shared);
+                let gatherings = std::mem::take(&mut self.gatherings);
                 let ledger = Arc::clone(&self.wiring.ledger);
                 let limits = self.limits;
                 let (hurry, hurried) = oneshot::channel();
@@ -278,10 +286,18 @@ impl Executor {
                 let reported = self.reported.take();
                 // Not `spawn`: teardown must not share the fate of anything.
                 tokio::spawn(async move {
-                    if let Some(reported) = reported {
-                        let _ = clock::within(VERDICT_FIRST, reported).await;
-                    }
-                    hooks::farewell(&shared, farewells, hurried).await;
+                    let hurried = hurried.map(drop).boxed().shared();
+                    let settled = gathering::settle(gatherings, leave.limit, hurried.clone());
+                    let verdict = async {
+                        if let Some(reported) = reported {
+                            let _ = clock::within(VERDICT_FIRST, reported).await;
+                        }
+                        hooks::farewell(&shared, leave.farewells, hurried.clone()).await;
+                        let late = leave.gather.into_iter();
+                        let late = late.map(|task| begin_gathering(&shared, task)).collect();
+                        gathering::settle(late, leave.limit, hurried.clone()).await;
+                    };
+                    futures::join!(settled, verdict);
                     let report = teardown::tear_down(&shared.engine, &ledger, limits).await;
                     shared.send(Input::TornDown(report));
                 });
@@ -344,7 +360,14 @@ impl Executor {
         let shared = Arc::clone(&self.shared);
         let (written, reported) = oneshot::channel();
         self.reported = Some(reported);
+        // An environment that is held is not torn down, so it is here that the run ends.
+        let gatherings = match last {
+            true => std::mem::take(&mut self.gatherings),
+            false => Vec::new(),
+        };
         tokio::spawn(async move {
+            let never = futures::future::pending().boxed().shared();
+            gathering::settle(gatherings, HELD_GATHERING, never).await;
             let writing = AssertUnwindSafe(shared.recorder.write(&outcome)).catch_unwind();
             let problems = writing
                 .await
@@ -352,6 +375,10 @@ impl Executor {
             shared.send(Input::Reported { problems, last });
             drop(written);
         });
+    }
+
+    fn gather(&mut self, task: GatherTask) {
+        self.gatherings.push(begin_gathering(&self.shared, task));
     }
 
     /// Spawns a task that is never aborted; a panic in it becomes an input.
@@ -375,6 +402,17 @@ impl Executor {
         );
         handle
     }
+}
+
+/// Keeps files of a container beside everything else; what is returned ends when that is done.
+fn begin_gathering(shared: &Arc<Shared>, task: GatherTask) -> oneshot::Receiver<()> {
+    let (done, gathered) = oneshot::channel::<()>();
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        gathering::gather(shared, task).await;
+        drop(done);
+    });
+    gathered
 }
 
 async fn introduction(engine: &dyn Engine) -> Result<Capabilities, EngineError> {

@@ -9,6 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::oneshot;
 
 use super::effect::{Farewell, HookTask, Input};
+use super::gathering::Hurried;
 use super::shared::Shared;
 use crate::clock;
 use crate::engine::{EngineError, ExecOutcome, FailureKind, OutputChunk, OutputStream};
@@ -101,11 +102,7 @@ async fn record(shared: &Shared, task: &HookTask, outcome: &ExecOutcome) {
 
 /// Takes leave of all containers at once, each within its limits, until `hurried` says that there
 /// is no time left. Whatever goes wrong is told and does not keep teardown from anything.
-pub(super) async fn farewell(
-    shared: &Arc<Shared>,
-    farewells: Vec<Farewell>,
-    hurried: oneshot::Receiver<()>,
-) {
+pub(super) async fn farewell(shared: &Arc<Shared>, farewells: Vec<Farewell>, hurried: Hurried) {
     // Stopping changes the engine's state, so it is never dropped: each runs in a task of its own.
     let tasks: FuturesUnordered<_> = farewells
         .into_iter()

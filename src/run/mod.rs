@@ -4,6 +4,7 @@
 
 mod agents;
 mod archive;
+mod archives;
 mod collect;
 pub mod dispatcher;
 mod disturbing;
@@ -12,6 +13,7 @@ mod executor;
 pub mod faults;
 mod following;
 pub mod gate;
+mod gathering;
 pub mod gc;
 mod hearing;
 mod holder;
@@ -33,7 +35,9 @@ mod watch;
 pub mod watchdog;
 mod work;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +53,7 @@ use self::hearing::Listeners;
 use self::host_command::Commands;
 use self::ledger::Ledger;
 use self::teardown::Limits;
+use crate::artifact::Record;
 use crate::clock;
 use crate::engine::{Engine, EngineError, OutputChunk};
 use crate::event::Event;
@@ -70,6 +75,13 @@ pub trait Recorder: Send + Sync + 'static {
     async fn output(&self, service: &ServiceName, chunk: &OutputChunk);
     /// The build of this title has written something.
     fn build_output(&self, title: &str, bytes: &[u8]);
+    /// The directory that files of containers are put into, made where it is not there yet. May block.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not ours; that is noted as a report that could not be written.
+    fn artifacts(&self) -> Result<PathBuf, String>;
+    /// Files of a container were put there, into this directory.
+    async fn kept(&self, directory: &str, record: &Record);
     /// Writes the reports of what is known so far. Returns what could not be written.
     async fn write(&self, outcome: &Outcome) -> Vec<String>;
 }
@@ -117,6 +129,7 @@ pub fn interrupted_before_plan(started: SystemTime, signal: Signal) -> Outcome {
         teardown: None,
         held: None,
         report_problems: Vec::new(),
+        artifacts: BTreeMap::new(),
         reachability: None,
         without: Vec::new(),
         started,

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{FILE_NAME, Settings, parse_starts, pool};
+use crate::artifact::Limits;
 use crate::ci::Choice;
 use crate::config::diagnostic::Problem;
 use crate::config::model::reachability::InternetAddress;
@@ -21,7 +22,8 @@ use crate::options::Cidr;
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
 /// The keys of the top level.
-const KEYS: [&str; 8] = [
+const KEYS: &[&str] = &[
+    "artifact_limit",
     "ci",
     "concurrent_starts",
     "gc",
@@ -88,6 +90,10 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
     };
     for (key, value) in table.get_ref() {
         match key.get_ref().as_ref() {
+            "artifact_limit" => {
+                others.push(source.place(key.span()));
+                settings.artifact_limit = read_artifact_limit(source, value, problems);
+            }
             "ci" => {
                 others.push(source.place(key.span()));
                 settings.ci = read_ci(source, value, problems);
@@ -127,7 +133,7 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
             name => {
                 let problem = Problem::error(format!("unknown key `{name}` of {FILE_NAME}"))
                     .at(&source.place(key.span()));
-                problems.push(match did_you_mean(name, KEYS) {
+                problems.push(match did_you_mean(name, KEYS.iter().copied()) {
                     Some(help) => problem.help(help),
                     None => problem.help(format!("the keys are `{}`", KEYS.join("`, `"))),
                 });
@@ -137,6 +143,20 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
     Read { settings, others }
 }
 
+/// A size, with a number of files or without.
+fn read_artifact_limit(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Limits> {
+    let limit = value.get_ref().as_str().and_then(Limits::parse);
+    if limit.is_none() {
+        let problem = Problem::error("`artifact_limit` must be a text with a size");
+        let problem = problem.at(&source.place(value.span()));
+        problems.push(problem.help(Limits::FORM));
+    }
+    limit
+}
 /// `ci`: the CI system in whose words a run is told.
 fn read_ci(
     source: &Arc<Source>,

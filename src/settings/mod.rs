@@ -11,6 +11,7 @@ mod pool;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::artifact::Limits;
 use crate::ci::Choice;
 use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::model::reachability::InternetAddress;
@@ -49,8 +50,12 @@ const UNTRUSTED: &str = "ENVRUN_UNTRUSTED";
 /// The address that a target `internet` of the reachability matrix means.
 const INTERNET: &str = "ENVRUN_INTERNET";
 
+/// How much is kept of the files of a container.
+const ARTIFACT_LIMIT: &str = "ENVRUN_ARTIFACT_LIMIT";
+
 /// The variables that are read.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: &[&str] = &[
+    ARTIFACT_LIMIT,
     MIRROR,
     BUILD,
     CI,
@@ -70,6 +75,8 @@ const PREFIX: &str = "ENVRUN_";
 pub struct Flags {
     /// `--mirror`, each `REGISTRY=MIRROR`.
     pub mirrors: Vec<String>,
+    /// `--artifact-limit`.
+    pub artifact_limit: Option<String>,
     /// `--concurrent-starts`.
     pub concurrent_starts: Option<String>,
     /// `--no-gc`.
@@ -102,6 +109,8 @@ pub struct Settings {
     /// The address that a target `internet` of the reachability matrix means; `None` leaves it to the
     /// project, and to the default.
     pub internet: Option<InternetAddress>,
+    /// How much is kept of the files of each suite and service; `None`: as much as is usual.
+    pub artifact_limit: Option<Limits>,
 }
 
 /// Settings, and what the user should know of them.
@@ -215,6 +224,22 @@ pub fn load(
         }
         address
     });
+    let limits = [
+        ("`--artifact-limit`", flags.artifact_limit.as_ref()),
+        (
+            "variable `ENVRUN_ARTIFACT_LIMIT`",
+            set(environment, ARTIFACT_LIMIT),
+        ),
+    ];
+    let limits = limits.map(|(origin, text)| {
+        let text = text?;
+        let limit = Limits::parse(text);
+        if limit.is_none() {
+            let message = format!("{origin} is no limit of artifacts: `{text}`");
+            problems.push(Problem::error(message).help(Limits::FORM));
+        }
+        limit
+    });
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -235,6 +260,11 @@ pub fn load(
             parallel: parallel.or(from_file.parallel),
             gc: flags.no_gc.then_some(false).or(gc).or(from_file.gc),
             internet: internet.or(from_file.internet),
+            artifact_limit: limits
+                .into_iter()
+                .flatten()
+                .next()
+                .or(from_file.artifact_limit),
             untrusted,
         },
         warnings: problems,
@@ -316,7 +346,7 @@ fn misspelt(name: &str) -> Option<Problem> {
     if !name.starts_with(PREFIX) || VARIABLES.contains(&name) {
         return None;
     }
-    let candidate = nearest(name, VARIABLES)?;
+    let candidate = nearest(name, VARIABLES.iter().copied())?;
     let help = format!("did you mean `{candidate}`?");
     Some(Problem::warning(format!("variable `{name}` has no effect")).help(help))
 }

@@ -118,6 +118,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
         (GC.to_owned(), "maybe".to_owned()),
     ]);
     let flags = Flags {
+        artifact_limit: Some("much".to_owned()),
         mirrors: vec!["docker.io=m".to_owned()],
         concurrent_starts: Some("-1".to_owned()),
         subnet_pool: Some("10.0.0.1/8".to_owned()),
@@ -135,6 +136,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
             "variable `ENVRUN_CONCURRENT_STARTS` is no number of starts: `many`",
             "variable `ENVRUN_GC` is neither on nor off: `maybe`",
             "`--subnet-pool` is no pool of subnets: `10.0.0.1/8`",
+            "`--artifact-limit` is no limit of artifacts: `much`",
         ]
     );
 }
@@ -151,6 +153,34 @@ fn starts(text: &str, variable: &str, flag: Option<&str>) -> Option<usize> {
     let loaded = load(directory.path(), &environment, &flags)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
     loaded.settings.concurrent_starts
+}
+
+#[test]
+fn the_limit_of_artifacts_comes_from_the_flag_then_the_variable_then_the_file() {
+    let limit = |text: &str, variable: &str, flag: Option<&str>| {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        fs::write(directory.path().join(FILE_NAME), text).expect("written");
+        let environment = BTreeMap::from([(ARTIFACT_LIMIT.to_owned(), variable.to_owned())]);
+        let flags = Flags {
+            artifact_limit: flag.map(str::to_owned),
+            ..Flags::default()
+        };
+        let loaded = load(directory.path(), &environment, &flags)
+            .unwrap_or_else(|problems| panic!("{}", problems.render(false, 100)));
+        loaded.settings.artifact_limit.map(|limit| limit.bytes)
+    };
+    let file = "artifact_limit = \"3k\"\n";
+    assert_eq!(limit(file, "2k", Some("1k")), Some(1 << 10));
+    assert_eq!(limit(file, "2k", None), Some(2 << 10));
+    assert_eq!(limit(file, "", None), Some(3 << 10));
+    assert_eq!(limit("", "", None), None);
+    assert_eq!(
+        problems("artifact_limit = 5\n"),
+        [format!(
+            "envrun.toml:1:18: `artifact_limit` must be a text with a size\n  {}",
+            crate::artifact::Limits::FORM
+        )]
+    );
 }
 
 #[test]

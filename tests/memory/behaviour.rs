@@ -333,6 +333,7 @@ fn described(compose: &str, api: (u16, u16)) -> Vec<String> {
         hold: None,
         subnet_attempts: 100,
         holder_patience: Duration::from_secs(600),
+        artifacts: envrun::artifact::Limits::default(),
         secret: 0,
         engine_host: EngineHost::default(),
     };

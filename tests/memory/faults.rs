@@ -148,6 +148,36 @@ services:
 networks: { back: {}, front: {} }
 ";
 
+/// A suite and services whose files are kept: of a suite that fails, of a service that runs, of one that is
+/// taken leave of before, of a job.
+const KEPT: &str = "
+services:
+  db:
+    image: app
+    x-envrun: { ready: { tcp: 5432 }, artifacts: [/var/log/db/] }
+  web:
+    image: app
+    pre_stop: [{ command: [flush] }]
+    x-envrun: { ready: { tcp: 80 }, stop_grace: 1s, artifacts: { paths: ['coverage/**'], when: failure } }
+  unit:
+    image: app
+    depends_on: [db, web]
+    x-envrun: { suite: { junit: 'reports/*.xml', artifacts: [reports/, screenshots/, '*.log'] } }
+";
+
+fn kept() -> Behaviours {
+    let files = |behaviour: Behaviour, path| Behaviour {
+        files: [(path, "kept")].into(),
+        ..behaviour
+    };
+    let serves = |port| Behaviour::serves(port, Duration::from_millis(20));
+    Behaviours::from([
+        ("db", files(serves(5432), "/var/log/db/x.log")),
+        ("web", files(serves(80), "/app/coverage/x.json")),
+        ("unit", suite(FAILING, 1)),
+    ])
+}
+
 fn explained() -> Behaviours {
     let says = |after, output| Behaviour {
         output,
@@ -336,6 +366,7 @@ fn cases() -> Vec<Case> {
         ("broken matrix", TWO_NETWORKS, deaf, Vec::new()),
         ("explained", EXPLAINED, explained(), Vec::new()),
         ("retried", RETRIED, retried(), Vec::new()),
+        ("kept", KEPT, kept(), Vec::new()),
         (FAR_AWAY, FAR, far(), Vec::new()),
         ("isolated", ISOLATED, isolated(), Vec::new()),
     ]

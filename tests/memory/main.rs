@@ -10,6 +10,7 @@ mod agents;
 mod behaviour;
 mod commander;
 mod dependencies;
+mod evidence;
 mod explaining;
 mod faults;
 mod gate;

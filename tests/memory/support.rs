@@ -1,7 +1,8 @@
 //! One run of a Compose file on the engine in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -80,6 +81,10 @@ pub(crate) fn selected(compose: &str, selection: &Selection) -> Plan {
 /// Everything that a run told.
 #[derive(Default)]
 pub(crate) struct Told {
+    /// Where files of containers are kept, once there are any.
+    kept: OnceLock<tempfile::TempDir>,
+    /// Why there is no such place.
+    pub(crate) nowhere: Option<String>,
     events: Mutex<Vec<(Duration, Event)>>,
     records: Mutex<Vec<Record>>,
 }
@@ -100,6 +105,11 @@ impl Told {
     pub(crate) fn events(&self) -> Vec<Event> {
         let events = self.events.lock().expect("not poisoned");
         events.iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    /// A file that was kept, by its path.
+    pub(crate) fn kept(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.kept.get()?.path().join(path)).ok()
     }
 
     /// All events with their times since the start of the run.
@@ -154,6 +164,12 @@ impl Told {
                     problems,
                     ..
                 } => format!("{suite} {result:?} {problems:?}"),
+                Event::ArtifactsKept {
+                    service,
+                    files,
+                    left_out,
+                    ..
+                } => format!("{service}: kept {files}, left out {left_out}"),
                 Event::StartWaits { others } => format!("waits for {others}"),
                 Event::Warning { message } => format!("warning: {message}"),
                 Event::RunAborted { failure } => format!("aborted: {}", failure.message),
@@ -198,6 +214,18 @@ impl Recorder for Told {
 
     fn build_output(&self, _title: &str, _bytes: &[u8]) {}
 
+    fn artifacts(&self) -> Result<PathBuf, String> {
+        if let Some(reason) = &self.nowhere {
+            return Err(reason.clone());
+        }
+        let directory = self
+            .kept
+            .get_or_init(|| tempfile::tempdir().expect("temporary directory"));
+        Ok(directory.path().to_path_buf())
+    }
+
+    async fn kept(&self, _directory: &str, _record: &envrun::artifact::Record) {}
+
     async fn write(&self, _outcome: &Outcome) -> Vec<String> {
         Vec::new()
     }
@@ -218,6 +246,7 @@ pub(crate) fn settings() -> Settings {
         hold: None,
         subnet_attempts: 100,
         holder_patience: Duration::from_secs(600),
+        artifacts: envrun::artifact::Limits::default(),
         secret: SECRET,
         engine_host: EngineHost::default(),
     }

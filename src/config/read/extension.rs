@@ -1,10 +1,12 @@
 //! `x-envrun`: what the Compose specification has no words for.
 
 use super::super::keys;
-use super::super::model::{Ready, Settings, Suite};
+use super::super::model::{Artifacts, Ready, Settings, Suite};
 use super::super::source::Place;
 use super::super::yaml::{Mapping, Node, shorten};
+use super::artifacts::read_artifacts;
 use super::context::Context;
+use super::in_memory::Kept;
 use super::reachability::{Names, read_internet, read_reachability};
 use super::ready::read_ready;
 use super::suite::read_suite;
@@ -14,6 +16,9 @@ use super::suite::read_suite;
 pub(super) struct ServiceExtension {
     pub(super) ready: Option<Ready>,
     pub(super) suite: Option<Suite>,
+    pub(super) artifacts: Option<Artifacts>,
+    /// The files that are read from its container, each with its place.
+    pub(super) kept: Vec<Kept>,
     pub(super) ready_healthcheck: Option<Place>,
     /// `bind:`, whether bind mounts are copies.
     pub(super) copy_binds: Option<bool>,
@@ -74,6 +79,7 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
     if let Some(entry) = map.entry("suite") {
         extension.suite = read_suite(context, &entry.value);
     }
+    extension.artifacts = read_artifacts(context, map, &mut extension.kept);
     // A suite is waited for until it ends, so its readiness would be asked for by nobody.
     if let Some(node) = map.get("ready").filter(|_| extension.suite.is_some()) {
         let help = "a suite is waited for until it ends; its limit is `suite.timeout`";

@@ -3,6 +3,7 @@
 //! Each file reads one part of the model. A reader never stops at a problem: it reports it and goes
 //! on with what is left, so that one load says everything.
 
+mod artifacts;
 mod build;
 pub(super) mod context;
 mod environment;
@@ -10,6 +11,7 @@ mod extension;
 mod health;
 mod hooks;
 mod image;
+mod in_memory;
 pub(super) mod injected;
 mod lifecycle;
 pub(super) mod mounts;

@@ -15,8 +15,8 @@ use super::injected::FileUse;
 use super::mounts::BindPlace;
 use super::networks::read_attachments;
 use super::{
-    build, environment, extension, health, image, injected, lifecycle, mounts, options, ports,
-    sharing,
+    build, environment, extension, health, image, in_memory, injected, lifecycle, mounts, options,
+    ports, sharing,
 };
 use crate::name::{NetworkKey, ServiceName};
 
@@ -110,9 +110,11 @@ pub(super) fn read_service(
         lifecycle: lifecycle::read_lifecycle(context, map, extension.suite.is_some()),
         ready: extension.ready,
         suite: extension.suite,
+        artifacts: extension.artifacts,
         sharing: shared.sharing,
         options,
     };
+    in_memory::check(context, &service, &extension.kept);
     if map.get("image").is_none_or(Node::is_null) && map.get("build").is_none_or(Node::is_null) {
         let message = format!("service `{name}` has neither `image` nor `build`");
         context.error(&entry.key.place, message);

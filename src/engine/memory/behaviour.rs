@@ -19,6 +19,8 @@ pub struct Behaviour {
     pub output: &'static str,
     /// Files in it, by absolute path, once it has ended.
     pub files: BTreeMap<&'static str, &'static str>,
+    /// Archives of paths in it, as they are, whatever they hold.
+    pub archives: BTreeMap<&'static str, Vec<u8>>,
     /// The exit code of commands that are run in it, and from when on (after the start) it is 0
     /// instead.
     pub exec: Option<(i64, Duration)>,

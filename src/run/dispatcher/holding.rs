@@ -6,7 +6,7 @@ use crate::engine::EngineError;
 use crate::event::Event;
 use crate::lease::{self, Lease};
 use crate::outcome::FailureClass;
-use crate::run::effect::{Effect, Timer};
+use crate::run::effect::{Effect, GatherTask, Leave, Timer};
 
 impl Dispatcher {
     /// Whether there is nothing more to wait for: every suite is judged, or, where the environment
@@ -25,6 +25,7 @@ impl Dispatcher {
     /// What comes after the verdict: teardown, or a hold. Whoever has sent a signal wants an end, and
     /// an engine that fails has nothing to enter.
     pub(super) fn end(&mut self) {
+        let late = self.keep_other_files();
         let failed_here = self
             .outcome
             .failure
@@ -51,19 +52,27 @@ impl Dispatcher {
                 if let Some(message) = faults {
                     self.report(Event::Warning { message });
                 }
+                // Nobody is taken leave of.
+                for task in late {
+                    self.effect(Effect::Gather(Box::new(task)));
+                }
                 self.effect(Effect::Hold(spec, time));
             }
-            None => self.tear_down(),
+            None => self.tear_down(late),
         }
     }
 
     /// Begins teardown.
-    pub(super) fn tear_down(&mut self) {
+    pub(super) fn tear_down(&mut self, gather: Vec<GatherTask>) {
         self.phase = Phase::TearingDown;
         self.outcome.held = None;
         self.report(Event::TeardownStarted);
         let farewells = self.farewells();
-        self.effect(Effect::TearDown(farewells));
+        self.effect(Effect::TearDown(Leave {
+            farewells,
+            gather,
+            limit: self.evidence_limit(),
+        }));
     }
 
     pub(super) fn held(&mut self, problem: Option<String>) {
@@ -96,7 +105,7 @@ impl Dispatcher {
         if self.phase == Phase::Holding {
             let message = format!("the environment cannot be held: {error}");
             self.report(Event::Warning { message });
-            self.tear_down();
+            self.tear_down(Vec::new());
         }
     }
 

@@ -54,7 +54,7 @@ impl Dispatcher {
         self.report(Event::SignalReceived { signal });
         if self.phase == Phase::Holding {
             self.outcome.signal = Some(signal);
-            self.tear_down();
+            self.tear_down(Vec::new());
         } else if self.phase == Phase::Explaining {
             self.outcome.signal = Some(signal);
             self.unexplained(now);

@@ -64,6 +64,7 @@ impl Dispatcher {
         let passed =
             attempt.problems.is_empty() && code == Some(0) && attempt.counts.failing() == 0;
         if !passed && self.may_retry(name) {
+            self.keep_files_of_attempt(name);
             return self.retry(name, attempt);
         }
         let known = self.known_of(name);
@@ -94,6 +95,7 @@ impl Dispatcher {
         };
         let is_pass = outcome.is_pass();
         self.finish_suite(outcome);
+        self.keep_files_of_suite(name, passed);
         self.suite_done(now, name, is_pass);
         if !passed {
             self.explain_suite(name);

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod begin;
+mod evidence;
 mod explaining;
 pub mod faults;
 mod holding;
@@ -115,6 +116,7 @@ pub struct Dispatcher {
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
     explaining: explaining::Explaining,
     faults: faults::Faults,
+    evidence: evidence::Evidence,
     signals: u32,
     /// How often the lease was renewed.
     renewals: u32,
@@ -156,6 +158,7 @@ impl Dispatcher {
             services,
             explaining: explaining::Explaining::default(),
             faults: faults::Faults::default(),
+            evidence: evidence::Evidence::default(),
             signals: 0,
             renewals: 0,
             outcome: Outcome {
@@ -167,6 +170,7 @@ impl Dispatcher {
                 teardown: None,
                 held: None,
                 report_problems: Vec::new(),
+                artifacts: BTreeMap::new(),
                 reachability: None,
                 started,
                 duration: Duration::ZERO,
@@ -195,6 +199,11 @@ impl Dispatcher {
             Input::Held(problem) => self.held(problem),
             Input::NotHeld(error) => self.not_held(&error),
             Input::FarewellFailed { message } => self.report(Event::Warning { message }),
+            Input::Gathered {
+                owner,
+                directory,
+                record,
+            } => self.gathered(&owner, directory, record),
             input if self.phase == Phase::Explaining => self.while_explaining(now, input),
             // Once the verdict is out, nothing that still comes in can change it.
             _ if self.phase != Phase::Running => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::artifact;
 use crate::engine::Subnet;
 use crate::lease::Owner;
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub holder_patience: Duration,
     /// Under which address a command on this host finds what the engine has published.
     pub engine_host: EngineHost,
+    /// How much is kept of the files of each container.
+    pub artifacts: artifact::Limits,
     /// A number that nobody can guess: only who was given it may wish for faults.
     pub secret: u128,
 }

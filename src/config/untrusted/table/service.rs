@@ -148,7 +148,7 @@ pub(super) const GROUPS: &[Group] = &[
     },
     Group {
         path: "services.*.x-envrun",
-        fine: &["bind"],
+        fine: &["artifacts", "bind"],
         others: &[
             ("pre_stop", Judged(values::grace)),
             ("ready", Open),

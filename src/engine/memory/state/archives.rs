@@ -15,6 +15,10 @@ impl State {
         path: &str,
     ) -> Result<Option<Vec<u8>>, EngineError> {
         let container = self.container(id)?;
+        let known = &container.behaviour.archives;
+        if let Some(archive) = known.get(path.trim_end_matches('/')) {
+            return Ok(Some(archive.clone()));
+        }
         let parent = Path::new(path).parent().unwrap_or_else(|| Path::new("/"));
         let inside: Vec<_> = container
             .behaviour
