@@ -12,7 +12,7 @@ use crate::engine::{Exit, PullProgress};
 use crate::exit_code::Signal;
 use crate::name::{NetworkKey, RunId, ServiceName};
 use crate::outcome::{
-    Explanation, Failure, SuiteResult, TeardownReport, milliseconds, some_milliseconds,
+    Explanation, Failure, SuiteResult, TeardownReport, Usage, milliseconds, some_milliseconds,
 };
 
 /// Version of the event format; raised when a field changes its meaning or goes away.
@@ -302,6 +302,15 @@ pub enum Event {
         /// What was found out.
         #[serde(flatten)]
         explanation: Box<Explanation>,
+    },
+    /// What a container has used: when it has ended, or at the verdict. Not told of one that was never
+    /// looked at, since it was over too soon.
+    UsageMeasured {
+        /// Its service, job or suite.
+        service: ServiceName,
+        /// What it has used.
+        #[serde(flatten)]
+        usage: Usage,
     },
     /// Files of a container were kept.
     ArtifactsKept {

@@ -1,6 +1,7 @@
 //! What a run came to: the data that reports show and that the exit code is made from.
 
 mod explanation;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 pub use self::explanation::{Cause, Explanation, Moment, ProbeRecord};
+pub use self::usage::{PeakBy, Usage};
 use crate::artifact;
 use crate::engine::{Exit, Resource};
 use crate::exit_code::{ExitCode, Signal};
@@ -34,6 +36,8 @@ pub struct Outcome {
     pub held: Option<Duration>,
     /// The reachability matrix as it was observed, once it was tried.
     pub reachability: Option<Record>,
+    /// What containers have used, as far as it was seen; suites, services and jobs.
+    pub usage: BTreeMap<ServiceName, Usage>,
     /// What was kept of the files of containers, as far as that is done, by the directory below
     /// `artifacts/`: the name of the suite or service; that of an attempt which was lost has its number.
     pub artifacts: BTreeMap<String, artifact::Record>,

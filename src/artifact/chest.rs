@@ -333,6 +333,20 @@ impl Chest {
     }
 }
 
+/// Writes a file of our own as `owner/name` in `directory`. It must not be there yet, and no link is
+/// followed on the way. Both must be one part of a path.
+///
+/// # Errors
+/// It cannot be written.
+pub fn put(directory: &Path, owner: &str, name: &str, content: &[u8]) -> io::Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = rustix::fs::open(directory, flags, Mode::empty())?;
+    let owner = step_into(&parent, owner)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&owner, name, flags, Mode::from_raw_mode(0o666))?;
+    File::from(file).write_all(content)
+}
+
 /// What is said of a file in an archive.
 struct About {
     bytes: u64,

@@ -14,7 +14,7 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use chest::{Chest, UnpackError};
+pub use chest::{Chest, UnpackError, put};
 pub use names::Names;
 pub use record::{Kept, LeftOut, Record};
 pub use selection::{Selection, SelectionError};

@@ -24,6 +24,7 @@ mod output;
 mod pull;
 mod resource;
 mod specification;
+mod usage;
 
 use std::time::{Duration, SystemTime};
 
@@ -54,6 +55,7 @@ pub use self::output::{OutputChunk, OutputStream, Seen};
 pub use self::pull::{PullProgress, PullReport, PullSink, PullSpec};
 pub use self::resource::{Belonging, Removal, Resource, ResourceKind};
 pub use self::specification::{EndpointSpec, NetworkAddress, NetworkSpec, Subnet, VolumeSpec};
+pub use self::usage::UsageSample;
 use crate::clock;
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -180,6 +182,9 @@ pub trait Engine: Send + Sync + 'static {
     ) -> Result<ContainerFacts, EngineError>;
     /// Returns when the container is not running. To be called after the start has returned.
     async fn wait_container(&self, container: &ContainerId) -> Result<(), EngineError>;
+    /// What a running container uses at this moment; `None` when it does not run, or nothing is known of
+    /// it. May take a second.
+    async fn usage(&self, container: &ContainerId) -> Result<Option<UsageSample>, EngineError>;
     /// Runs a command in a running container and waits for it.
     async fn exec(
         &self,

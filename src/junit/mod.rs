@@ -26,6 +26,7 @@ mod strict;
 pub mod tap;
 pub mod text;
 pub mod tree;
+mod windows;
 mod write;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use merge::document;
 pub use read::{ReadError, read};
 pub use reported::{ReportedCase, ReportedVerdict, own_report};
 pub use tree::{Case, Counts, Element, Node, Note, Outcome, Report, Suite};
+pub use windows::{TestWindow, windows};
 
 /// Name of the testsuite that holds what the environment did, as against what the tests did.
 pub const ENVIRONMENT_SUITE: &str = "envrun.environment";

@@ -475,6 +475,11 @@ impl Report {
         &self.root
     }
 
+    /// The same, to be changed.
+    pub(super) const fn root_mut(&mut self) -> &mut Element {
+        &mut self.root
+    }
+
     /// Comments and processing instructions before and after the root element.
     #[must_use]
     pub fn outside(&self) -> &[Node] {

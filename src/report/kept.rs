@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 /// Files of containers.
 pub(super) const ARTIFACTS: &str = "artifacts";
 
+/// What was cut for tests.
+pub(super) const EVIDENCE: &str = "evidence";
+
 /// All of these folders.
-pub(super) const FOLDERS: [&str; 1] = [ARTIFACTS];
+pub(super) const FOLDERS: [&str; 2] = [ARTIFACTS, EVIDENCE];
 
 /// The file that says that a folder is ours. Hidden, so that nobody uploads it.
 const MARK: &str = ".envrun";

@@ -44,7 +44,7 @@ use self::logs::Log;
 pub use self::terminal::Style;
 use self::terminal::Terminal;
 use self::writer::Writer;
-use crate::artifact::Record;
+use crate::artifact::{Names, Record};
 use crate::engine::{DIRECTORY_LABEL, OutputChunk};
 use crate::event::Event;
 use crate::name::{RunId, ServiceName};
@@ -58,6 +58,8 @@ pub struct Reporters {
     directory: PathBuf,
     /// What was kept of each container, as it stands in the file.
     kept: Mutex<BTreeMap<String, Record>>,
+    /// The names of tests that are taken, by their suites.
+    tests: Mutex<BTreeMap<ServiceName, Names>>,
     run: RunId,
     started: SystemTime,
     writer: Writer,
@@ -83,6 +85,7 @@ impl Reporters {
             project: plan.project.clone(),
             directory: directory.path().to_path_buf(),
             kept: Mutex::default(),
+            tests: Mutex::default(),
             run: plan.run,
             started: SystemTime::now(),
             writer: Writer::start(directory),
@@ -136,6 +139,19 @@ impl Recorder for Reporters {
 
     fn artifacts(&self) -> Result<PathBuf, String> {
         kept::make(&self.directory, kept::ARTIFACTS)
+    }
+
+    fn excerpt(&self, suite: &ServiceName, test: &str, text: &str) {
+        // One part of a path, whatever the test is called.
+        let test = format!("{}.log", test.replace('/', "%2F"));
+        let name = {
+            let mut names = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+            names
+                .entry(suite.clone())
+                .or_default()
+                .give(test.as_bytes())
+        };
+        self.writer.evidence(suite.to_string(), name, text.into());
     }
 
     async fn kept(&self, directory: &str, record: &Record) {

@@ -35,7 +35,7 @@ pub(super) fn lines(event: &Event, directory: &Path) -> Vec<String> {
             api,
         } => vec![format!("engine: {product} {version}, API {api}")],
         Event::Warning { message } => vec![format!("warning: {message}")],
-        Event::ArtifactsKept { files: 0, .. } => Vec::new(),
+        Event::UsageMeasured { .. } | Event::ArtifactsKept { files: 0, .. } => Vec::new(),
         Event::ArtifactsKept {
             service,
             directory: folder,

@@ -13,8 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::directory::OutputDirectory;
 use super::events::EventLog;
+use super::kept;
 use super::logs::{Log, Logs};
-use super::problem::{FileProblem, TAKEN_AWAY, summary};
+use super::problem::{FileProblem, TAKEN_AWAY, cause, summary};
+use crate::artifact;
 use crate::clock;
 
 /// How long the directory may take for a report before the run goes on without it, and for output
@@ -32,6 +34,11 @@ enum Message {
     Event(Vec<u8>),
     Output(Log, Bytes, OwnedSemaphorePermit),
     Report(&'static str, Vec<u8>, oneshot::Sender<()>),
+    Evidence {
+        suite: String,
+        name: String,
+        text: Vec<u8>,
+    },
     Flush(oneshot::Sender<()>),
 }
 
@@ -117,6 +124,12 @@ impl Writer {
         summary(&lock(&self.problems))
     }
 
+    /// Writes what was cut for a test.
+    pub(super) fn evidence(&self, suite: String, name: String, text: Vec<u8>) {
+        let message = Message::Evidence { suite, name, text };
+        let _ = self.messages.send(message);
+    }
+
     /// Notes what somebody else could not write.
     pub(super) fn problem(&self, what: &str, cause: &str) {
         note(&self.problems, what, cause);
@@ -141,6 +154,9 @@ fn write_all(
         let written = match message {
             Message::Event(line) => events.append(&line),
             Message::Output(log, bytes, _room) => logs.append(&log, &bytes),
+            Message::Evidence { suite, name, text } => {
+                write_evidence(directory, &suite, &name, &text)
+            }
             Message::Report(name, document, done) => {
                 let written = directory.write_whole(name, &document);
                 if let Err(problem) = &written {
@@ -164,6 +180,20 @@ fn write_all(
             note(problems, &problem.what, cause);
         }
     }
+}
+
+fn write_evidence(
+    directory: &OutputDirectory,
+    suite: &str,
+    name: &str,
+    text: &[u8],
+) -> Result<(), FileProblem> {
+    let failed = |cause: String| FileProblem {
+        what: directory.path().join(kept::EVIDENCE).display().to_string(),
+        cause,
+    };
+    let folder = kept::make(directory.path(), kept::EVIDENCE).map_err(failed)?;
+    artifact::put(&folder, suite, name, text).map_err(|error| failed(cause(&error)))
 }
 
 /// Notes a problem once: a full disk fails at every line.

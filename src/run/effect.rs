@@ -19,7 +19,7 @@ use crate::fault::{Need, Request};
 use crate::junit;
 use crate::name::{ContainerId, NetworkId, NetworkKey, RunId, ServiceName};
 use crate::options::ContainerOptions;
-use crate::outcome::TeardownReport;
+use crate::outcome::{TeardownReport, Usage};
 use crate::plan::injection::ArchiveEntry;
 use crate::plan::reachability::Asked;
 use crate::plan::readiness::Requirement;
@@ -222,6 +222,15 @@ pub enum Input {
         exit: Exit,
         /// Its last output.
         log_tail: Vec<String>,
+        /// What it has used, as far as it was seen.
+        usage: Option<Usage>,
+    },
+    /// It was looked what a running container uses.
+    Metered {
+        /// Its service.
+        service: ServiceName,
+        /// What it has used so far.
+        usage: Usage,
     },
     /// The report files of a suite were read from its container.
     Collected {
@@ -234,6 +243,14 @@ pub enum Input {
     },
     /// Something has happened to the command on this host.
     Command(host_command::News),
+    /// What services wrote while tests of a suite failed was looked up.
+    WindowsCut {
+        /// The suite.
+        suite: ServiceName,
+        /// For the cases where there was anything: the place of the report among those of the suite, that
+        /// of the case in the report, and the text.
+        cuts: Vec<(usize, usize, String)>,
+    },
     /// Files of a container were kept.
     Gathered {
         /// Its service.
@@ -369,6 +386,8 @@ pub enum Effect {
     },
     /// Do something about the command on this host.
     Command(host_command::Deed),
+    /// Look up what services wrote while tests of a suite failed.
+    CutWindows(Box<CutTask>),
     /// Keep files of a container.
     Gather(Box<GatherTask>),
     /// Look at what says why a service has failed.
@@ -616,4 +635,15 @@ pub struct GatherTask {
     pub limits: artifact::Limits,
     /// How long it may take.
     pub limit: Duration,
+}
+
+/// Tests that failed, and who may have written something meanwhile.
+#[derive(Debug, Clone)]
+pub struct CutTask {
+    /// The suite.
+    pub suite: ServiceName,
+    /// When each test ran, with the place of its report among those of the suite.
+    pub windows: Vec<(usize, junit::TestWindow)>,
+    /// Whose lines are meant.
+    pub services: Vec<ServiceName>,
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
@@ -15,15 +15,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::agents::Agents;
 use super::collect::CollectError;
-use super::effect::{Effect, GatherTask, Input};
+use super::effect::{CutTask, Effect, GatherTask, Input};
 use super::faults::Faults;
 use super::following::Following;
 use super::hearing::Listeners;
 use super::host_command::{self, Deed, Urgency};
 use super::looking::Scouts;
+use super::metering::{self, Meter};
 use super::observing::{self, Observers};
 use super::output::Tails;
 use super::post::{self, Waiting};
+use super::recent::Recent;
 use super::shared::Shared;
 use super::teardown::{self, Limits};
 use super::watch::{kill, watch};
@@ -99,6 +101,8 @@ impl Executor {
                 engine: Arc::clone(&wiring.engine),
                 recorder: Arc::clone(&wiring.recorder),
                 tails: Tails::default(),
+                meter: Meter::default(),
+                recent: Recent::default(),
                 scouts: Scouts::default(),
                 listeners,
                 observers: Observers::default(),
@@ -204,6 +208,12 @@ impl Executor {
             }
             Effect::Watch { service, container } => {
                 let following = self.following.remove(&service);
+                let shared = Arc::clone(&self.shared);
+                // Here, so that it has begun before the end can be noticed.
+                let ended = shared.meter.begin(&container);
+                let subject = (service.clone(), container.clone());
+                let measuring = metering::measure(shared, subject, ended);
+                self.spawn_droppable(measuring.boxed());
                 self.spawn(watch(Arc::clone(&self.shared), service, container, following).boxed());
             }
             Effect::Restart { service, container } => {
@@ -275,6 +285,7 @@ impl Executor {
                 self.droppable.drain(..).for_each(|handle| handle.abort());
             }
             Effect::WriteReports { last } => self.write_reports(outcome.clone(), last),
+            Effect::CutWindows(task) => self.cut_windows(*task, outcome.started),
             Effect::Gather(task) => self.gather(*task),
             Effect::TearDown(leave) => {
                 let shared = Arc::clone(&self.shared);
@@ -375,6 +386,21 @@ impl Executor {
             shared.send(Input::Reported { problems, last });
             drop(written);
         });
+    }
+
+    /// Done at once: the lines are in memory, and the verdict waits for it.
+    fn cut_windows(&self, task: CutTask, started: SystemTime) {
+        let mut cuts = Vec::new();
+        for (report, window) in &task.windows {
+            let recent = &self.shared.recent;
+            if let Some(text) = recent.excerpt(window, &task.services, started) {
+                let title = &window.title;
+                self.shared.recorder.excerpt(&task.suite, title, &text);
+                cuts.push((*report, window.case, text));
+            }
+        }
+        let suite = task.suite;
+        self.shared.send(Input::WindowsCut { suite, cuts });
     }
 
     fn gather(&mut self, task: GatherTask) {

@@ -124,6 +124,10 @@ async fn pass_on(
         };
         shared.saw(container, &chunk);
         shared.tails.push(service, chunk.stream, &chunk.bytes);
+        let at = shared.begun.elapsed();
+        shared
+            .recent
+            .push(service, (chunk.stream, &chunk.bytes), at);
         shared.listeners.hear(service, chunk.stream, &chunk.bytes);
         shared.recorder.output(service, &chunk).await;
     }

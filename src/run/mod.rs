@@ -23,11 +23,13 @@ mod leasing;
 pub mod ledger;
 mod looking;
 mod lost;
+mod metering;
 mod observing;
 mod obtaining;
 pub mod output;
 pub mod post;
 mod readying;
+mod recent;
 mod shared;
 pub mod teardown;
 mod trying;
@@ -80,6 +82,8 @@ pub trait Recorder: Send + Sync + 'static {
     /// # Errors
     /// It cannot be made, or is not ours; that is noted as a report that could not be written.
     fn artifacts(&self) -> Result<PathBuf, String>;
+    /// What services wrote while a test of a suite failed, by the title of the test.
+    fn excerpt(&self, suite: &ServiceName, test: &str, text: &str);
     /// Files of a container were put there, into this directory.
     async fn kept(&self, directory: &str, record: &Record);
     /// Writes the reports of what is known so far. Returns what could not be written.
@@ -129,6 +133,7 @@ pub fn interrupted_before_plan(started: SystemTime, signal: Signal) -> Outcome {
         teardown: None,
         held: None,
         report_problems: Vec::new(),
+        usage: BTreeMap::new(),
         artifacts: BTreeMap::new(),
         reachability: None,
         without: Vec::new(),

@@ -11,9 +11,11 @@ use super::effect::Input;
 use super::faults::Faults;
 use super::hearing::Listeners;
 use super::looking::Scouts;
+use super::metering::Meter;
 use super::observing::Observers;
 use super::output::Tails;
 use super::post::Waiting;
+use super::recent::Recent;
 use crate::clock::Instant;
 use crate::engine::{Engine, EngineError, Seen};
 use crate::event::Event;
@@ -26,6 +28,10 @@ pub(super) struct Shared {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) recorder: Arc<dyn Recorder>,
     pub(super) tails: Tails,
+    /// The lines that are shown of failed tests.
+    pub(super) recent: Recent,
+    /// What containers use.
+    pub(super) meter: Meter,
     pub(super) agents: Arc<Agents>,
     /// Those that look why something has failed.
     pub(super) scouts: Scouts,

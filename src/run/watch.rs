@@ -59,7 +59,9 @@ pub(super) async fn watch(
         exit.oom_killed = facts.exit.is_some_and(|exit| exit.oom_killed);
     }
     let log_tail = shared.tails.tail(&service);
+    let usage = shared.meter.end(&container);
     shared.send(Input::Exited {
+        usage,
         service,
         exit,
         log_tail,

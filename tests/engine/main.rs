@@ -25,6 +25,7 @@ mod database_isolation;
 mod diagnosis;
 mod engine_restarts;
 mod equality;
+mod evidence;
 mod exit_codes;
 mod faults;
 mod flask_mysql;

@@ -83,6 +83,8 @@ pub(crate) fn selected(compose: &str, selection: &Selection) -> Plan {
 pub(crate) struct Told {
     /// Where files of containers are kept, once there are any.
     kept: OnceLock<tempfile::TempDir>,
+    /// What services wrote while tests failed.
+    pub(crate) excerpts: Mutex<Vec<(String, String)>>,
     /// Why there is no such place.
     pub(crate) nowhere: Option<String>,
     events: Mutex<Vec<(Duration, Event)>>,
@@ -222,6 +224,11 @@ impl Recorder for Told {
             .kept
             .get_or_init(|| tempfile::tempdir().expect("temporary directory"));
         Ok(directory.path().to_path_buf())
+    }
+
+    fn excerpt(&self, suite: &ServiceName, test: &str, text: &str) {
+        let mut excerpts = self.excerpts.lock().expect("not poisoned");
+        excerpts.push((format!("{suite}: {test}"), text.to_owned()));
     }
 
     async fn kept(&self, _directory: &str, _record: &envrun::artifact::Record) {}

@@ -7,8 +7,8 @@ use envrun::event::{Event, SuiteRow, VerdictSummary};
 use envrun::exit_code::Signal;
 use envrun::name::{NetworkKey, RunId, ServiceName};
 use envrun::outcome::{
-    Cause, Explanation, Failure, FailureClass, Leftover, Moment, ProbeRecord, SuiteResult,
-    TeardownReport,
+    Cause, Explanation, Failure, FailureClass, Leftover, Moment, PeakBy, ProbeRecord, SuiteResult,
+    TeardownReport, Usage,
 };
 
 /// Lists a sample of each variant, and fails to compile where one is left out.
@@ -105,6 +105,25 @@ samples! {
         output_tail: vec![text("1 failed")],
     };
     Explained => Event::Explained { service: service("db"), explanation: Box::new(explanation()) };
+    UsageMeasured => Event::UsageMeasured {
+        service: service("db"),
+        usage: Usage {
+            memory_peak_bytes: 30 << 20,
+            memory_peak_by: PeakBy::Kernel,
+            memory_limit_bytes: Some(64 << 20),
+            cpu: TIME,
+            samples: 3,
+            unseen: Some(TIME),
+        },
+    };
+    ArtifactsKept => Event::ArtifactsKept {
+        service: service("e2e"),
+        directory: text("e2e"),
+        files: 3,
+        bytes: 1024,
+        left_out: 1,
+        unmatched: vec![text("videos/")],
+    };
     RunAborted => Event::RunAborted { failure: failure() };
     SignalReceived => Event::SignalReceived { signal: Signal::Terminate };
     Verdict => Event::Verdict {

@@ -19,6 +19,7 @@ mod mounts;
 mod networks;
 mod pull;
 mod session;
+mod usage;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -38,7 +39,7 @@ use super::{
     ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,
     ImageFacts, ImportSpec, Interaction, LISTING, Listing, LogsSpec, NamesOnNetwork, NetworkFacts,
     NetworkSpec, OutputChunk, PullSink, PullSpec, Removal, Resource, ResourceKind, Seen, Session,
-    TerminalSize, VolumeSpec,
+    TerminalSize, UsageSample, VolumeSpec,
 };
 use crate::clock::{self, LimitReached};
 use crate::image::Reference;
@@ -345,6 +346,10 @@ impl Engine for DockerEngine {
 
     async fn session_code(&self, session: &str) -> Result<i64, EngineError> {
         interaction::code(&self.docker, session).await
+    }
+
+    async fn usage(&self, container: &ContainerId) -> Result<Option<UsageSample>, EngineError> {
+        usage::look(&self.docker, container).await
     }
 
     async fn read_archive(

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::engine::UsageSample;
+
 /// How the containers of a service behave.
 #[derive(Debug, Clone, Default)]
 pub struct Behaviour {
@@ -19,6 +21,8 @@ pub struct Behaviour {
     pub output: &'static str,
     /// Files in it, by absolute path, once it has ended.
     pub files: BTreeMap<&'static str, &'static str>,
+    /// What it uses while it runs.
+    pub usage: Option<UsageSample>,
     /// Archives of paths in it, as they are, whatever they hold.
     pub archives: BTreeMap<&'static str, Vec<u8>>,
     /// The exit code of commands that are run in it, and from when on (after the start) it is 0

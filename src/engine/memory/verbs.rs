@@ -17,7 +17,7 @@ use crate::engine::{
     ContainerMount, ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome,
     ExecSpec, FailureKind, ImageFacts, ImportSpec, Interaction, LogsSpec, NamesOnNetwork,
     NetworkFacts, NetworkSpec, OutputChunk, OutputStream, PullProgress, PullReport, PullSink,
-    PullSpec, Removal, Resource, Seen, Session, TerminalSize, VolumeSpec,
+    PullSpec, Removal, Resource, Seen, Session, TerminalSize, UsageSample, VolumeSpec,
 };
 use crate::image::Reference;
 use crate::name::{ContainerId, ImageId, NetworkId, RunId};
@@ -294,6 +294,12 @@ impl Engine for MemoryEngine {
         let run = life.borrow().run;
         let _ = life.wait_for(|life| life.has_ended(run)).await;
         Ok(())
+    }
+
+    async fn usage(&self, container: &ContainerId) -> Result<Option<UsageSample>, EngineError> {
+        let id = container.clone();
+        self.call("usage", READ, move |state| state.usage(&id))
+            .await
     }
 
     async fn exec(

@@ -3,7 +3,7 @@
 //! A suite's files are kept as soon as it is judged, beside the rest of the run; those of everything else
 //! between the verdict and teardown. Nothing of it changes a verdict.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Dispatcher, HoldWhen};
@@ -11,9 +11,10 @@ use crate::artifact::Record;
 use crate::config::model::artifacts::{from_root, literal_part};
 use crate::config::model::{Artifacts, ArtifactsWhen, Role};
 use crate::event::Event;
+use crate::junit;
 use crate::name::ServiceName;
 use crate::outcome::FailureClass;
-use crate::run::effect::{Effect, GatherTask};
+use crate::run::effect::{CutTask, Effect, GatherTask};
 
 /// How long all that is kept of one container may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -21,6 +22,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The same when the run was ended by a signal: CI systems kill after seconds, and teardown has to fit
 /// in as well.
 const LIMIT_AFTER_SIGNAL: Duration = Duration::from_secs(3);
+
+/// Failed tests of a suite for which it is looked up what services wrote.
+const MOST_WINDOWS: usize = 100;
 
 /// How much of what was left out a warning names.
 const NAMED: usize = 3;
@@ -30,9 +34,67 @@ const NAMED: usize = 3;
 pub(super) struct Evidence {
     /// The directories of those whose files were asked for.
     asked: BTreeSet<String>,
+    /// The suites whose tests are looked up in what services wrote.
+    cutting: BTreeSet<ServiceName>,
+}
+
+impl Evidence {
+    /// Whether nothing is being looked up.
+    pub(super) fn is_idle(&self) -> bool {
+        self.cutting.is_empty()
+    }
 }
 
 impl Dispatcher {
+    /// A suite is judged: what services wrote while its tests failed is looked up.
+    pub(super) fn cut_windows(&mut self, name: &ServiceName) {
+        let suite = self.outcome.suites.iter().find(|suite| suite.name == *name);
+        let Some((suite, began)) = suite.and_then(|suite| Some((suite, suite.started?))) else {
+            return;
+        };
+        let Some(ended) = began.checked_add(suite.duration) else {
+            return;
+        };
+        let mut windows = Vec::new();
+        for (number, (_, report)) in suite.reports.iter().enumerate() {
+            let most = MOST_WINDOWS.saturating_sub(windows.len());
+            let found = junit::windows(report, (began, ended), most);
+            windows.extend(found.into_iter().map(|window| (number, window)));
+        }
+        if windows.is_empty() {
+            return;
+        }
+        let services = self.plan.services.values();
+        let services = services.filter(|planned| planned.service.role != Role::Suite);
+        let task = CutTask {
+            suite: name.clone(),
+            windows,
+            services: services
+                .map(|planned| planned.service.name.clone())
+                .collect(),
+        };
+        self.evidence.cutting.insert(name.clone());
+        self.effect(Effect::CutWindows(Box::new(task)));
+    }
+
+    /// What services wrote goes to the output of the tests.
+    pub(super) fn windows_cut(&mut self, name: &ServiceName, cuts: Vec<(usize, usize, String)>) {
+        self.evidence.cutting.remove(name);
+        let mut suites = self.outcome.suites.iter_mut();
+        let Some(suite) = suites.find(|suite| suite.name == *name) else {
+            return;
+        };
+        let mut of_reports: BTreeMap<usize, BTreeMap<usize, String>> = BTreeMap::new();
+        for (report, case, text) in cuts {
+            of_reports.entry(report).or_default().insert(case, text);
+        }
+        for (number, outputs) in of_reports {
+            if let Some((_, report)) = suite.reports.get_mut(number) {
+                report.append_outputs(&outputs);
+            }
+        }
+    }
+
     /// An attempt of a suite is lost, and another one follows: the files of this one have a directory of
     /// their own. No service has a name with such a letter in it.
     pub(super) fn keep_files_of_attempt(&mut self, name: &ServiceName) {

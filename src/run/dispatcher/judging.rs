@@ -95,6 +95,7 @@ impl Dispatcher {
         };
         let is_pass = outcome.is_pass();
         self.finish_suite(outcome);
+        self.cut_windows(name);
         self.keep_files_of_suite(name, passed);
         self.suite_done(now, name, is_pass);
         if !passed {
@@ -152,7 +153,7 @@ impl Dispatcher {
         if let Some(exit) = exit.as_ref().filter(|exit| exit.oom_killed) {
             problems.push(problem(
                 "OutOfMemory",
-                format!("suite `{name}` {exit}"),
+                format!("suite `{name}` {exit}{}", self.memory_of(name, exit)),
                 false,
             ));
         }

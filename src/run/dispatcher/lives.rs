@@ -298,7 +298,8 @@ impl Dispatcher {
                 format!("service `{title}` {exit} while the run was going on"),
             ),
         };
-        let message = message + &self.services[name].restarts.so_far();
+        let message =
+            message + &self.services[name].restarts.so_far() + &self.memory_of(name, &exit);
         let hint = exit
             .oom_killed
             .then(|| format!("raise `mem_limit` of `{of}`, or give the engine's host more memory"));

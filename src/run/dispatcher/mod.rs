@@ -24,6 +24,7 @@ mod reachability;
 mod restarts;
 mod settings;
 mod turns;
+mod usage;
 mod vantage;
 mod verdict;
 
@@ -170,6 +171,7 @@ impl Dispatcher {
                 teardown: None,
                 held: None,
                 report_problems: Vec::new(),
+                usage: BTreeMap::new(),
                 artifacts: BTreeMap::new(),
                 reachability: None,
                 started,
@@ -199,6 +201,13 @@ impl Dispatcher {
             Input::Held(problem) => self.held(problem),
             Input::NotHeld(error) => self.not_held(&error),
             Input::FarewellFailed { message } => self.report(Event::Warning { message }),
+            Input::WindowsCut { suite, cuts } => {
+                self.windows_cut(&suite, cuts);
+                if self.phase == Phase::Running {
+                    self.advance(now);
+                }
+            }
+            Input::Metered { service, usage } => self.metered(service, usage),
             Input::Gathered {
                 owner,
                 directory,
@@ -268,7 +277,11 @@ impl Dispatcher {
                 service,
                 exit,
                 log_tail,
-            } => self.exited(now, &service, exit, log_tail),
+                usage,
+            } => {
+                self.used(&service, usage);
+                self.exited(now, &service, exit, log_tail);
+            }
             Input::Collected {
                 suite,
                 reports,

@@ -21,7 +21,7 @@ impl Dispatcher {
         while self.phase == Phase::Running {
             self.skip_unreachable_suites();
             if self.is_complete() {
-                if self.explaining.is_idle() {
+                if self.explaining.is_idle() && self.evidence.is_idle() {
                     verdict::conclude(self, now);
                 }
                 return;

@@ -35,6 +35,7 @@ pub(super) fn conclude(dispatcher: &mut Dispatcher, now: Duration) {
     dispatcher.outcome.duration = now;
     let summary = summary(&dispatcher.outcome);
     dispatcher.effect(Effect::Abandon);
+    dispatcher.tell_usage();
     dispatcher.report(Event::Verdict { summary });
     dispatcher.effect(Effect::WriteReports { last: false });
     dispatcher.end();

@@ -1,14 +1,24 @@
-//! Archives out of containers and into them.
+//! Archives out of containers and into them, and what they use.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use super::super::{Written, failure};
 use super::State;
-use crate::engine::{EngineError, FailureKind};
+use crate::engine::{EngineError, FailureKind, UsageSample};
 use crate::name::ContainerId;
 
 impl State {
+    /// What a container uses, while it runs.
+    pub(in crate::engine::memory) fn usage(
+        &self,
+        id: &ContainerId,
+    ) -> Result<Option<UsageSample>, EngineError> {
+        let container = self.container(id)?;
+        let runs = container.life.borrow().is_running();
+        Ok(container.behaviour.usage.filter(|_| runs))
+    }
+
     pub(in crate::engine::memory) fn archive(
         &self,
         id: &ContainerId,
