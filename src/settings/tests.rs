@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `ci`, `concurrent_starts`, `gc`, `internet`, `mirror`, `subnet_pool`, `untrusted`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `ci`, `concurrent_starts`, `gc`, `internet`, `mirror`, `parallel`, `subnet_pool`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -409,31 +409,4 @@ fn what_the_internet_is_is_said_by_the_variable_or_the_file() {
         "{wrong:?}"
     );
     assert!(problems("internet = 1\n")[0].contains("expected a text"));
-}
-
-#[test]
-fn the_ci_system_is_said_by_the_variable_or_the_file() {
-    let ci = |text: &str, variable: Option<&str>| {
-        let directory = tempfile::tempdir().expect("temporary directory");
-        fs::write(directory.path().join(FILE_NAME), text).expect("written");
-        let variable = variable.map(|text| (CI.to_owned(), text.to_owned()));
-        let environment = variable.into_iter().collect();
-        let loaded = load(directory.path(), &environment, &Flags::default());
-        loaded.map(|loaded| loaded.settings.ci).map_err(|problems| {
-            let first = problems.iter().next();
-            first.map(ToString::to_string).unwrap_or_default()
-        })
-    };
-    let github = Some(Choice::Of(crate::ci::Provider::GitHub));
-    assert_eq!(ci("", None), Ok(None));
-    assert_eq!(ci("ci = 'github'", None), Ok(github));
-    assert_eq!(ci("ci = 'none'", Some("")), Ok(Some(Choice::None)));
-    assert_eq!(ci("ci = 'none'", Some("GitHub")), Ok(github));
-    assert_eq!(ci("ci = 'github'", Some("auto")), Ok(Some(Choice::Auto)));
-    let wrong = "envrun.toml:1:6: `hudson` is no CI system that is known";
-    assert_eq!(ci("ci = 'hudson'", None), Err(wrong.to_owned()));
-    let wrong = "envrun.toml:1:6: expected a text, found boolean";
-    assert_eq!(ci("ci = true", None), Err(wrong.to_owned()));
-    let wrong = "variable `ENVRUN_CI` names no CI system: `hudson` is no CI system that is known";
-    assert_eq!(ci("", Some("hudson")), Err(wrong.to_owned()));
 }

@@ -57,6 +57,7 @@ mod sharing;
 mod side_by_side;
 mod signals;
 mod soak;
+mod suites;
 mod taskflow;
 mod teardown;
 mod terminal;

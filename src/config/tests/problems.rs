@@ -207,9 +207,9 @@ services:
     x-envrun: { ready: { healthcheck: true } }
   b: { image: i, x-envrun: { redy: 1, ready: {} } }
   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
-  d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+  d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
-x-envrun: { timeout: 0s, timout: 5m }
+x-envrun: { timeout: 0s, timout: 5m, parallel: -1, fail_fast: 3 }
 "#), @r#"
       ⚠ `x-envrunn` has no effect
         ╭─[compose.yaml:10:18]
@@ -253,7 +253,7 @@ x-envrun: { timeout: 0s, timout: 5m }
      7 │   b: { image: i, x-envrun: { redy: 1, ready: {} } }
      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
        ·                                            ─────
-     9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+     9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
        ╰────
 
       × `http` has no `port`
@@ -261,7 +261,7 @@ x-envrun: { timeout: 0s, timout: 5m }
      7 │   b: { image: i, x-envrun: { redy: 1, ready: {} } }
      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
        ·                                                         ───────────
-     9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+     9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
        ╰────
 
       × `path` does not start with `/`: `x`
@@ -269,13 +269,13 @@ x-envrun: { timeout: 0s, timout: 5m }
      7 │   b: { image: i, x-envrun: { redy: 1, ready: {} } }
      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
        ·                                                                 ─
-     9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+     9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
        ╰────
 
       × the glob `/a.xml` is absolute
         ╭─[compose.yaml:9:47]
       8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
-      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
         ·                                               ────────
      10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
         ╰────
@@ -284,7 +284,7 @@ x-envrun: { timeout: 0s, timout: 5m }
       × the glob `../b.xml` leaves the working directory
         ╭─[compose.yaml:9:57]
       8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
-      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
         ·                                                         ──────────
      10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
         ╰────
@@ -293,7 +293,7 @@ x-envrun: { timeout: 0s, timout: 5m }
       × the glob `c[.xml` is not valid: unclosed character class; missing ']'
         ╭─[compose.yaml:9:69]
       8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
-      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
         ·                                                                     ────────
      10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
         ╰────
@@ -301,38 +301,69 @@ x-envrun: { timeout: 0s, timout: 5m }
       × `timeout` is not a duration: `10`: the number has no unit
         ╭─[compose.yaml:9:89]
       8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
-      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
         ·                                                                                         ──
      10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
         ╰────
       help: write `10s` for seconds; units are `ms`, `s`, `m`, `h`
 
+      × `retries` must be a whole number from 0 to 10, found the number `11`
+        ╭─[compose.yaml:9:102]
+      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
+        ·                                                                                                      ──
+     10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
+        ╰────
+
+      × `shards` must be a whole number from 1 to 256, or `ci`, found the text `many`
+        ╭─[compose.yaml:9:114]
+      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
+        ·                                                                                                                  ────
+     10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
+        ╰────
+
+      × unknown value `maybe` of `flaky`
+        ╭─[compose.yaml:9:127]
+      8 │   c: { image: i, x-envrun: { ready: { tcp: 70000, http: { path: x } } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
+        ·                                                                                                                               ─────
+     10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
+        ╰────
+      help: `pass` counts a suite that passes after a retry as passed, `fail` as failed
+
       × `build` has no `x-envrun`
         ╭─[compose.yaml:10:54]
-      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10 } } }
+      9 │   d: { image: i, x-envrun: { suite: { junit: ["/a.xml", "../b.xml", "c[.xml"], timeout: 10, retries: 11, shards: many, flaky: maybe } } }
      10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
         ·                                                      ────────
-     11 │ x-envrun: { timeout: 0s, timout: 5m }
+     11 │ x-envrun: { timeout: 0s, timout: 5m, parallel: -1, fail_fast: 3 }
         ╰────
       help: it may stand on the top level, on a service and on a mount in its long form
-
-      × `timeout` is zero
-        ╭─[compose.yaml:11:22]
-     10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
-     11 │ x-envrun: { timeout: 0s, timout: 5m }
-        ·                      ──
-        ╰────
-      help: leave it out for no limit
 
       × unknown key `timout` of `x-envrun`
         ╭─[compose.yaml:11:26]
      10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
-     11 │ x-envrun: { timeout: 0s, timout: 5m }
+     11 │ x-envrun: { timeout: 0s, timout: 5m, parallel: -1, fail_fast: 3 }
         ·                          ──────
         ╰────
       help: did you mean `timeout`?
 
-    13 errors, 1 warning
+      × `parallel` must be a whole number from 0 to 1000, found the number `-1`
+        ╭─[compose.yaml:11:48]
+     10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
+     11 │ x-envrun: { timeout: 0s, timout: 5m, parallel: -1, fail_fast: 3 }
+        ·                                                ──
+        ╰────
+
+      × `fail_fast` must be true or false, found the number `3`
+        ╭─[compose.yaml:11:63]
+     10 │   e: { image: i, x-envrunn: {}, build: { context: ., x-envrun: {} } }
+     11 │ x-envrun: { timeout: 0s, timout: 5m, parallel: -1, fail_fast: 3 }
+        ·                                                               ─
+        ╰────
+
+    17 errors, 1 warning
     "#);
 }
 

@@ -339,20 +339,6 @@ x-envrun: { reachability: { a: [b] } }
       on default
     network default
     reaches a: b
-
-      ⚠ `shards` of `suite` is not honoured yet
-       ╭─[compose.yaml:8:69]
-     8 │   f: { image: i, x-envrun: { suite: { junit: [a.xml, "b/**/*.xml"], shards: 4, retries: 1 } } }
-       ·                                                                     ──────
-       ╰────
-
-      ⚠ `retries` of `suite` is not honoured yet
-       ╭─[compose.yaml:8:80]
-     8 │   f: { image: i, x-envrun: { suite: { junit: [a.xml, "b/**/*.xml"], shards: 4, retries: 1 } } }
-       ·                                                                                ───────
-       ╰────
-
-    2 warnings
     "#);
 }
 
