@@ -111,6 +111,24 @@ fn a_report_of_an_earlier_attempt_cannot_pass_for_a_later_one() {
     assert!(judged.at("/problems/0").contains("no report"), "{judged:?}");
 }
 
+/// The first attempt has left a passing report in a volume, where it stays.
+#[test]
+fn a_report_that_an_earlier_attempt_has_left_in_a_volume_is_none() {
+    let suite = "x-envrun: { suite: { junit: 'reports/*.xml', retries: 1 } }";
+    let passes = PASSES.replace("/work", "/state");
+    let script = format!("{COUNTS} if [ $count = 1 ]; then {passes} exit 1; fi");
+    let services = scripted("e2e", suite).replace("working_dir: /work", "working_dir: /state");
+    let project = project(&[services], "").having("e2e.sh", &script);
+    let finished = project.run();
+    finished.assert_code(1);
+    assert!(
+        finished.stdout.contains("FAILED")
+            && finished.stderr.contains("an earlier attempt has left"),
+        "{}",
+        finished.stderr
+    );
+}
+
 #[test]
 fn a_suite_that_hangs_once_is_killed_and_passes_at_its_second_attempt() {
     let suite = "x-envrun: { suite: { retries: 1, timeout: 1s } }";

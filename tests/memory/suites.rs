@@ -144,6 +144,26 @@ async fn a_report_that_is_missing_is_an_attempt_that_was_lost() {
     assert_eq!(lost.problems[0].kind, "ReportMissing");
 }
 
+/// What is mounted outlives an attempt: the report that the first one has left there does not make the
+/// second one pass. In the file system of the container it cannot be left over.
+#[tokio::test(start_paused = true)]
+async fn a_report_that_an_earlier_attempt_has_left_in_a_volume_is_none() {
+    let behaviours =
+        || Behaviours::from([("e2e#1", suite(PASSING, 1)), ("e2e#2", suite(PASSING, 0))]);
+    let mounted = "
+services:
+  e2e: { image: app, volumes: ['kept:/app/reports'], x-envrun: { suite: { junit: 'reports/*.xml', retries: 1 } } }
+volumes: { kept: }
+";
+    let finished = run(&MemoryEngine::new(behaviours()), plan(mounted), &[]).await;
+    assert_eq!(result(&finished, "e2e"), SuiteResult::Failed);
+    let kinds = finished.outcome.suites[0].problems.iter();
+    let kinds: Vec<&str> = kinds.map(|problem| problem.kind.as_str()).collect();
+    assert_eq!(kinds, ["ReportMissing", "ReportStale"]);
+    let finished = run(&MemoryEngine::new(behaviours()), plan(RETRIED), &[]).await;
+    assert_eq!(result(&finished, "e2e"), SuiteResult::Flaky);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_suite_is_not_retried_once_the_environment_has_died() {
     let compose = "

@@ -2,6 +2,7 @@
 //! its end is told why.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Dispatcher;
@@ -113,6 +114,9 @@ impl Dispatcher {
         unreadable: Option<String>,
     ) -> LostAttempt {
         let suite = self.plan.suite(name).cloned().unwrap_or_default();
+        let (reports, stale): (Vec<_>, Vec<_>) = reports
+            .into_iter()
+            .partition(|report| !self.is_left_over(name, report));
         let state = &self.services[name];
         let exit = state.exit.clone();
         let code = exit.as_ref().and_then(|exit| exit.code);
@@ -143,6 +147,12 @@ impl Dispatcher {
                     .replace(&plain, &format!("{plain} ({signal})"));
             }
         }
+        problems.extend(stale.iter().map(|(path, _)| {
+            let message = format!(
+                "`{path}` of suite `{name}` is what an earlier attempt has left there: nothing of this one"
+            );
+            problem("ReportStale", message, false)
+        }));
         if self.hooks_were_cut_off(name) && !state.timed_out {
             problems.push(problem(
                 "HookCutOff",
@@ -174,6 +184,26 @@ impl Dispatcher {
             counts,
             output_tail: self.suite_tail(name),
         }
+    }
+
+    /// Whether a report is the very one that an earlier attempt has left in a volume or a directory of
+    /// the host. Each attempt begins with a file system of its own, but what is mounted into it stays.
+    fn is_left_over(&self, name: &ServiceName, (path, report): &CollectedReport) -> bool {
+        let (Some(planned), Ok(report)) = (self.plan.services.get(name), report) else {
+            return false;
+        };
+        let path = Path::new(path);
+        let service = &planned.service;
+        let stays = !service.sharing.volumes_from.is_empty()
+            || service
+                .mounts
+                .iter()
+                .any(|mount| path.starts_with(&mount.target));
+        let mut earlier = self
+            .lost_attempts(name)
+            .iter()
+            .flat_map(|lost| &lost.reports);
+        stays && earlier.any(|(place, left)| Path::new(place) == path && left == report)
     }
 
     /// Tells the judgement on a suite and keeps it. Nothing that comes later changes it.
