@@ -39,6 +39,8 @@ fn outcome(suites: Vec<SuiteOutcome>) -> Outcome {
         teardown: None,
         held: None,
         reachability: None,
+        artifacts: Default::default(),
+        usage: Default::default(),
         report_problems: Vec::new(),
         started: SystemTime::UNIX_EPOCH,
         duration: Duration::from_secs(5),
