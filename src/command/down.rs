@@ -1,8 +1,11 @@
 //! `envrun down`: ends a held environment.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::{complain, say, selected};
+use crate::engine::Engine;
 use crate::exit_code::ExitCode;
 use crate::lease::Standing;
 use crate::run::gc::{self, Found};
@@ -14,6 +17,14 @@ pub(super) struct Arguments {
     /// The run, by its id or the beginning of it [default: what is held for this directory]
     #[arg(value_name = "RUN")]
     run: Option<String>,
+}
+
+/// Ends an environment that this very process has brought up and held: it is alive, and done with it.
+pub(super) async fn down_own(run: &str) -> ExitCode {
+    match selected::find(Some(run)).await {
+        Ok((engine, found)) => end(&engine, &found).await,
+        Err(code) => code,
+    }
 }
 
 pub(super) async fn down(arguments: Arguments) -> ExitCode {
@@ -28,9 +39,13 @@ pub(super) async fn down(arguments: Arguments) -> ExitCode {
         ));
         return ExitCode::Usage;
     }
-    let report = gc::remove(&engine, found.run, Limits::default()).await;
-    selected::end_keeper(&found);
-    told(&found, &report)
+    end(&engine, &found).await
+}
+
+async fn end(engine: &Arc<dyn Engine>, found: &Found) -> ExitCode {
+    let report = gc::remove(engine, found.run, Limits::default()).await;
+    selected::end_keeper(found);
+    told(found, &report)
 }
 
 /// How a run that somebody may still need is ended instead; `None`: it can be removed.

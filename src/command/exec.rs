@@ -77,6 +77,19 @@ pub(super) async fn exec(arguments: ExecArguments) -> ExitCode {
     ended.unwrap_or_else(|code| code)
 }
 
+/// Opens a shell in the container of a service of a run.
+pub(super) async fn shell_in(run: String, service: String) -> ExitCode {
+    let common = Common {
+        run: Some(run),
+        user: None,
+        workdir: None,
+        env: Vec::new(),
+        no_tty: false,
+    };
+    let service = Some(service);
+    shell(ShellArguments { common, service }).await
+}
+
 pub(super) async fn shell(arguments: ShellArguments) -> ExitCode {
     let command = ["sh", "-c", SHELL].map(str::to_owned).to_vec();
     let ended = run(&arguments.common, arguments.service.as_deref(), command).await;

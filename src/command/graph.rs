@@ -42,7 +42,7 @@ enum Format {
 
 pub(super) fn graph(arguments: &Arguments) -> ExitCode {
     let loaded = arguments.files.load(&arguments.files.flags());
-    let (loaded, _settings) = match loaded {
+    let (loaded, ..) = match loaded {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };

@@ -17,7 +17,7 @@ use crate::plan::command::name_of;
 use crate::run::host_command::reports;
 
 /// A command on this host, as one more suite.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct CommandArguments {
     /// Name of the suite that COMMAND is [default: the name of its file]
     #[arg(long, value_name = "NAME", requires = "command", value_parser = command_name)]
@@ -64,6 +64,11 @@ fn glob(text: &str) -> Result<String, String> {
 }
 
 impl CommandArguments {
+    /// Whether there is no command.
+    pub(super) fn is_empty(&self) -> bool {
+        self.command.is_empty()
+    }
+
     /// The command, if there is one; what is wrong with it has been printed when this fails.
     pub(super) fn find(self, out: &Path) -> Result<Option<HostCommand>, ExitCode> {
         let mut words = self.command.into_iter();

@@ -4,14 +4,18 @@
 mod config;
 mod down;
 mod exec;
+mod facts;
 mod fault;
 mod gc;
 mod graph;
 mod host_command;
+mod lock;
 mod logs;
 mod plan;
 mod project;
 mod ps;
+mod recording;
+mod repro;
 mod run;
 mod selected;
 mod showing;
@@ -44,6 +48,8 @@ enum Command {
     Config(config::Arguments),
     /// Print every step that `run` would take, and why, without doing anything
     Plan(plan::Arguments),
+    /// Write the digests of the project's images into `envrun.lock`, for `--locked`
+    Lock(lock::Arguments),
     /// Show who can reach whom: by the file, as promised, and as the last run has observed
     Graph(graph::Arguments),
     /// Bring up the environment without its suites, and hold it
@@ -60,6 +66,8 @@ enum Command {
     Shell(exec::ShellArguments),
     /// Pause, kill, part or disconnect services of a run, and undo it
     Fault(fault::Arguments),
+    /// Do a run again, from the `run.json` that it has written: what failed, in the same environment
+    Repro(repro::Arguments),
     /// Remove what dead runs have left behind
     Gc(gc::Arguments),
 }
@@ -87,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Config(arguments) => config::config(&arguments),
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::Plan(arguments) => block_on(plan::plan(arguments)),
+        Command::Lock(arguments) => block_on(lock::lock(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Up(arguments) => block_on(up::up(arguments)),
         Command::Down(arguments) => block_on(down::down(arguments)),
@@ -95,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Exec(arguments) => block_on(exec::exec(arguments)),
         Command::Shell(arguments) => block_on(exec::shell(arguments)),
         Command::Fault(arguments) => block_on(fault::fault(arguments)),
+        Command::Repro(arguments) => block_on(repro::repro(arguments)),
         Command::Gc(arguments) => block_on(gc::gc(arguments)),
     }
 }

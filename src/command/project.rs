@@ -1,14 +1,20 @@
 //! What the commands have in common: which project, which suites.
 
+mod replayed;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, value_parser};
 
+pub(super) use self::replayed::Replayed;
+use super::facts::Sources;
 use super::untrusted::UntrustedArguments;
-use super::{complain, selected, showing, whereabouts};
+use super::{complain, lock, selected, showing, whereabouts};
 use crate::ci::nodes;
 use crate::config::model::{Project, Role, Service, Shards};
+use crate::config::replay::{self, Portable};
 use crate::config::untrusted::Untrusted;
 use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
 use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL, Subnet};
@@ -49,6 +55,9 @@ pub(super) struct FileArguments {
     strict: bool,
     #[command(flatten)]
     strangers: UntrustedArguments,
+    /// The variables of a bundle that is replayed, instead of this process's environment.
+    #[arg(skip)]
+    variables: Option<BTreeMap<String, String>>,
 }
 
 impl FileArguments {
@@ -70,11 +79,10 @@ impl FileArguments {
             directory: self.directory.clone(),
             files: self.files.clone(),
             profiles: self.profiles.clone(),
-            environment: std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
+            environment: match &self.variables {
+                Some(variables) => variables.clone(),
+                None => environment(),
+            },
             project_name: self.project_name.clone(),
             env_files: self.env_files.clone(),
             project_directory: self.project_directory.clone(),
@@ -92,7 +100,7 @@ impl FileArguments {
     /// Loads the project, and the settings that hold for where it was found. A project that was found
     /// elsewhere than where it was looked for may say there that it is that of strangers; then it is
     /// loaded again, as such.
-    pub(super) fn load(&self, flags: &Flags) -> Result<(Loaded, Configured), ExitCode> {
+    pub(super) fn load(&self, flags: &Flags) -> Result<(Loaded, Configured, Request), ExitCode> {
         let (mut request, mut configured) = self.request(flags)?;
         let mut loaded = load(&request)?;
         let directory = loaded.project.directory.clone();
@@ -103,12 +111,16 @@ impl FileArguments {
                 loaded = load(&request)?;
             }
         }
-        Ok((loaded, configured))
+        Ok((loaded, configured, request))
     }
 
     /// Hands on the warnings; with `--strict` they are errors, which have been printed when this
     /// fails.
     pub(super) fn judge(&self, warnings: Vec<Problem>) -> Result<Problems, ExitCode> {
+        // The run of the bundle has told them, about files that a person knows.
+        if self.variables.is_some() {
+            return Ok(Problems::default());
+        }
         if !self.strict || warnings.is_empty() {
             return Ok(Problems::from(warnings));
         }
@@ -122,8 +134,16 @@ impl FileArguments {
     }
 }
 
+/// The environment of this process, as far as it is text.
+pub(super) fn environment() -> BTreeMap<String, String> {
+    let variables = std::env::vars_os();
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Which of the suites.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct SuiteArguments {
     /// Run only this suite and what it needs, by its name, that of a shard or a pattern such as `api-*`; give it several
     /// times for several
@@ -250,6 +270,9 @@ pub(super) struct ProjectArguments {
     /// files [default: 1GiB/10000]
     #[arg(long, value_name = "SIZE[/FILES]")]
     artifact_limit: Option<String>,
+    /// Take images by the digests of `envrun.lock`, and fail where one is missing there
+    #[arg(long)]
+    locked: bool,
     /// Leave alone what dead runs have left
     #[arg(long)]
     no_gc: bool,
@@ -269,6 +292,7 @@ impl ProjectArguments {
             subnet_pool: self.subnet_pool.clone(),
             artifact_limit: self.artifact_limit.clone(),
             no_gc: self.no_gc,
+            locked: self.locked,
             ..self.files.flags()
         }
     }
@@ -284,6 +308,16 @@ pub(super) struct Planned {
     pub(super) settings: Settings,
     /// What the user should know.
     pub(super) warnings: Problems,
+    /// Directory of the project.
+    pub(super) directory: PathBuf,
+    /// Which part of the suites this run has, if it is one of several.
+    pub(super) shard: Option<Shard>,
+    /// How many suites run at once; `None` is any number.
+    pub(super) parallel: Option<u32>,
+    /// The project as it can be taken elsewhere.
+    pub(super) portable: Option<Portable>,
+    /// The files that the run reads.
+    pub(super) sources: Option<Sources>,
 }
 
 /// Whether reports may be written to a directory. Strangers' code is the author of links in its
@@ -309,7 +343,30 @@ pub(super) async fn plan(
     identity: &Identity,
     engine: Option<&dyn Engine>,
 ) -> Result<Planned, ExitCode> {
-    let (mut loaded, configured) = arguments.files.load(&arguments.flags())?;
+    plan_with(arguments, (part, true), identity, engine).await
+}
+
+/// The same for whoever writes `envrun.lock`, so that what is in it so far counts for nothing.
+pub(super) async fn plan_to_lock(
+    arguments: &ProjectArguments,
+    part: &Part,
+    identity: &Identity,
+    engine: &dyn Engine,
+) -> Result<Planned, ExitCode> {
+    plan_with(arguments, (part, false), identity, Some(engine)).await
+}
+
+async fn plan_with(
+    arguments: &ProjectArguments,
+    (part, may_lock): (&Part, bool),
+    identity: &Identity,
+    engine: Option<&dyn Engine>,
+) -> Result<Planned, ExitCode> {
+    let (mut loaded, configured, request) = arguments.files.load(&arguments.flags())?;
+    let portable = replay::portable(&request, &BTreeSet::new());
+    let sources = portable
+        .as_ref()
+        .map(|portable| Sources::of(portable, &loaded.project));
     // Who runs it knows what is beyond this machine.
     let internet = configured.settings.internet.clone();
     loaded.project.settings.internet = internet.or(loaded.project.settings.internet);
@@ -333,6 +390,8 @@ pub(super) async fn plan(
         );
         return Err(ExitCode::Usage);
     }
+    let shard = selection.part.or(selection.node);
+    let parallel = loaded.project.settings.parallel;
     let project = match part {
         Part::Within(_, _, held) => {
             held_within(&loaded.project, &selection, held)?;
@@ -367,11 +426,26 @@ pub(super) async fn plan(
         showing::tell_problem(&error.to_string());
         ExitCode::Usage
     })?;
+    let directory = project.directory.clone();
+    let mut mirrors = configured.settings.mirrors.clone();
+    if may_lock && configured.settings.locked {
+        let lock = lock::lock_for(&plan, &directory).map_err(|problem| {
+            complain(&problem);
+            ExitCode::Usage
+        })?;
+        plan = plan.locked(&lock);
+        mirrors = mirrors.locked(lock);
+    }
     Ok(Planned {
         subnet_pool,
-        plan: plan.mirrored(&configured.settings.mirrors),
+        plan: plan.mirrored(&mirrors),
+        directory,
+        shard,
+        parallel,
         settings: configured.settings,
         warnings: Problems::from(warnings),
+        portable,
+        sources,
     })
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 use super::host_command::CommandArguments;
 use super::project::{self, Part, Planned, ProjectArguments, SuiteArguments};
 use super::showing::ShowingArguments;
-use super::{complain, selected, signals, starts};
+use super::{complain, recording, selected, signals, starts};
 use crate::ci::Ci;
 use crate::clock;
 use crate::config::duration;
@@ -51,6 +51,10 @@ pub(super) struct Arguments {
     /// `30m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = holding_time)]
     hold_on_failure: Option<Duration>,
+    /// Put the files that the run reads into the output directory too, so that `envrun repro` needs no
+    /// copy of the repository; files of secrets are left out
+    #[arg(long)]
+    bundle_context: bool,
     #[command(flatten)]
     command: CommandArguments,
 }
@@ -93,8 +97,25 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         None => Wanted::Run(arguments.suites, arguments.command),
         Some(run) => Wanted::Within(arguments.suites, arguments.command, run),
     };
-    let place = (arguments.out, arguments.showing);
-    perform(arguments.project, wanted, place, hold).await
+    let reporting = Reporting {
+        command: "run",
+        out: arguments.out,
+        context: arguments.bundle_context,
+        showing: arguments.showing,
+    };
+    perform(arguments.project, wanted, reporting, hold).await
+}
+
+/// What is told of a run, and where.
+pub(super) struct Reporting {
+    /// The command that asks for it.
+    pub(super) command: &'static str,
+    /// The output directory that was asked for.
+    pub(super) out: Option<PathBuf>,
+    /// Whether the files that are read are kept there.
+    pub(super) context: bool,
+    /// How it is shown.
+    pub(super) showing: ShowingArguments,
 }
 
 /// What of a project is asked for.
@@ -126,9 +147,20 @@ impl Wanted {
 pub(super) async fn perform(
     project: ProjectArguments,
     wanted: Wanted,
-    (out, showing): (Option<PathBuf>, ShowingArguments),
+    reporting: Reporting,
     hold: Option<(HoldWhen, Duration)>,
 ) -> ExitCode {
+    let Reporting {
+        command,
+        out,
+        context,
+        showing,
+    } = reporting;
+    let suites = match &wanted {
+        Wanted::Run(suites, _) | Wanted::Within(suites, ..) => Some(suites),
+        Wanted::Environment => None,
+    };
+    let mut command = project.described(command, suites);
     // Before anything else, so that there is a report whenever a signal comes.
     let (hand_back, mut signals) = match signals::listen() {
         Ok(signals) => signals,
@@ -162,7 +194,7 @@ pub(super) async fn perform(
         prepared = &mut preparing => prepared,
     };
     let Prepared {
-        planned,
+        mut planned,
         processes,
         engine,
         directory,
@@ -171,14 +203,29 @@ pub(super) async fn perform(
         Ok(Err(code)) => return code,
         Err(_panicked) => return ExitCode::Bug,
     };
+    let output = directory.path().to_path_buf();
+    let (surroundings, style) = showing.surroundings(planned.settings.ci);
+    let reporters = Reporters::new(&planned.plan, directory, style, surroundings);
+    command.untrusted = planned.settings.untrusted;
+    command.shard = planned.shard.map(|shard| shard.to_string());
+    command.parallel = planned.parallel;
+    command.locked = planned.settings.locked;
+    command.concurrent_starts = planned.settings.concurrent_starts;
+    let subject = recording::Subject {
+        run,
+        command,
+        engine: engine.as_ref().ok().cloned(),
+        output: &output,
+        context,
+    };
+    recording::keep(&reporters, &mut planned, subject);
     let Planned {
         plan,
         subnet_pool,
         settings: configured,
         warnings,
+        ..
     } = planned;
-    let (surroundings, style) = showing.surroundings(configured.ci);
-    let reporters = Reporters::new(&plan, directory, style, surroundings);
     for warning in warnings.iter() {
         let message = warning.to_string();
         reporters.event(Duration::ZERO, Event::Warning { message });

@@ -138,13 +138,16 @@ fn directory(found: &Found) -> Option<PathBuf> {
 /// Ends the process that would end a held environment at its time, now that there is nothing left to
 /// end. One that cannot be found is gone, or finds nothing when it wakes.
 pub(super) fn end_keeper(found: &Found) {
-    if let Standing::Held {
-        keeper: Some(keeper),
-        ..
-    } = &found.standing
-    {
+    let leases = found
+        .belongings
+        .iter()
+        .filter_map(|one| one.granted().lease);
+    let keeper = leases
+        .filter(|lease| lease.held)
+        .find_map(|lease| lease.owner);
+    if let Some(keeper) = keeper {
         let run = found.run.to_string();
-        Processes::look().end(keeper, &[watchdog::SUBCOMMAND, &run]);
+        Processes::look().end(&keeper, &[watchdog::SUBCOMMAND, &run]);
     }
 }
 

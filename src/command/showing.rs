@@ -11,7 +11,7 @@ use crate::config::{Problem, Severity};
 use crate::report::{self, Complaint, Style, Surroundings};
 
 /// How a run is shown.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ShowingArguments {
     /// Tell the run in the words of a CI system: `auto`, `none`, `github`, `gitea`, `gitlab`, `jenkins`,
     /// `buildkite`, `circleci`, `azure`, `teamcity` [default: auto]

@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 const HEADING: &str = "Strangers' code";
 
 /// What is said of strangers' code.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct UntrustedArguments {
     /// The project is that of somebody who may not run code on this host: refuse what reaches out of its
     /// containers or out of its directory, and limit what they use

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::project::ProjectArguments;
-use super::run::{Wanted, holding_time, perform};
+use super::run::{Reporting, Wanted, holding_time, perform};
 use super::showing::ShowingArguments;
 use crate::exit_code::ExitCode;
 use crate::run::dispatcher::HoldWhen;
@@ -28,6 +28,11 @@ pub(super) struct Arguments {
 
 pub(super) async fn up(arguments: Arguments) -> ExitCode {
     let hold = Some((HoldWhen::Up, arguments.time));
-    let place = (arguments.out, arguments.showing);
-    perform(arguments.project, Wanted::Environment, place, hold).await
+    let reporting = Reporting {
+        command: "up",
+        out: arguments.out,
+        context: false,
+        showing: arguments.showing,
+    };
+    perform(arguments.project, Wanted::Environment, reporting, hold).await
 }

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value as Json};
 
 use super::diagnostic::Problems;
+use super::keys::EXTENSION;
 use super::read::{SHORT, is_short};
-use super::yaml::{Mapping, Node};
-use super::{Canonical, Request, canonical, interpolate};
+use super::yaml::{Entry, Mapping, Node};
+use super::{Canonical, Request, canonical, interpolate, print};
 
 /// A project as it can be taken elsewhere.
 #[derive(Clone)]
@@ -161,6 +162,7 @@ fn shortened(canonical: &Canonical) -> Json {
     let mut json = canonical.json.clone();
     let services = canonical.root.get("services").and_then(Node::mapping);
     for service in services.into_iter().flat_map(|map| &map.entries) {
+        extend(&mut json, service);
         let dependencies = service.value.get("depends_on").and_then(Node::mapping);
         for dependency in dependencies.into_iter().flat_map(|map| &map.entries) {
             let is_short = dependency.value.mapping().is_some_and(is_implied);
@@ -176,6 +178,30 @@ fn shortened(canonical: &Canonical) -> Json {
         }
     }
     json
+}
+
+/// What is said to envrun alone, which the printed model leaves out: of a service, and of its mounts.
+fn extend(json: &mut Json, service: &Entry) {
+    let printed = json
+        .get_mut("services")
+        .and_then(|all| all.get_mut(&service.key.text));
+    let Some(printed) = printed.and_then(Json::as_object_mut) else {
+        return;
+    };
+    if let Some(extension) = service.value.get(EXTENSION) {
+        printed.insert(EXTENSION.to_owned(), print::extension(extension));
+    }
+    let mounts = printed.get_mut("volumes").and_then(Json::as_array_mut);
+    let written = service.value.get("volumes").and_then(Node::sequence);
+    for (mount, written) in mounts
+        .into_iter()
+        .flatten()
+        .zip(written.unwrap_or_default())
+    {
+        if let (Some(mount), Some(extension)) = (mount.as_object_mut(), written.get(EXTENSION)) {
+            mount.insert(EXTENSION.to_owned(), print::extension(extension));
+        }
+    }
 }
 
 fn is_implied(dependency: &Mapping) -> bool {

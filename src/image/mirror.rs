@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lock::Lock;
 use super::reference::{DEFAULT_REGISTRY, Reference, is_registry, is_repository};
 
 /// Why a text names no mirror.
@@ -71,9 +72,10 @@ impl Mirror {
     }
 }
 
-/// The mirrors of all registries, in the order in which they are tried.
+/// The mirrors of all registries, in the order in which they are tried, and the digests by which images
+/// are asked for there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mirrors(BTreeMap<String, Vec<Mirror>>);
+pub struct Mirrors(BTreeMap<String, Vec<Mirror>>, Lock);
 
 /// The name of a registry as references have it.
 ///
@@ -121,24 +123,35 @@ impl Mirrors {
         self
     }
 
-    /// The names of an image at its mirrors, in order; none for an image that is named at a mirror
+    /// The same with images asked for by their digests, at mirrors and at their registries.
+    #[must_use]
+    pub fn locked(self, lock: Lock) -> Self {
+        Self(self.0, lock)
+    }
+
+    /// The names of an image at its mirrors, in order, or its name with a digest at its registry; none for an image that is named at a mirror
     /// already, so that mirrors never lead to each other.
     #[must_use]
     pub fn of(&self, reference: &Reference) -> Vec<Reference> {
-        if self
-            .0
-            .values()
-            .flatten()
-            .any(|mirror| mirror.holds(reference))
-        {
-            return Vec::new();
+        let locked = self
+            .1
+            .locked(reference)
+            .filter(|locked| locked != reference);
+        let own: Vec<Reference> = locked.iter().cloned().collect();
+        let holds = |mirror: &Mirror| mirror.holds(reference);
+        if self.0.values().flatten().any(holds) {
+            return own;
         }
-        let mirrors = self.0.get(reference.registry());
-        mirrors
-            .into_iter()
-            .flatten()
-            .map(|mirror| reference.moved(&mirror.host, &mirror.path))
-            .collect()
+        let asked = locked.as_ref().unwrap_or(reference);
+        let mirrors = self.0.get(reference.registry()).into_iter().flatten();
+        let at_mirrors: Vec<Reference> = mirrors
+            .map(|mirror| asked.moved(&mirror.host, &mirror.path))
+            .collect();
+        if at_mirrors.is_empty() {
+            own
+        } else {
+            at_mirrors
+        }
     }
 
     /// The choices for something that takes one mirror a registry, such as a build: the first
@@ -152,10 +165,10 @@ impl Mirrors {
                     let mirror = mirrors.get(index)?;
                     Some((registry.clone(), vec![mirror.clone()]))
                 };
-                Self(self.0.iter().filter_map(nth).collect())
+                Self(self.0.iter().filter_map(nth).collect(), self.1.clone())
             })
             .collect();
-        choices.push(Self::default());
+        choices.push(Self(BTreeMap::new(), self.1.clone()));
         choices
     }
 

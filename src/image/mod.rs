@@ -7,6 +7,7 @@
 pub mod attempts;
 pub mod dockerfile;
 pub mod failure;
+pub mod lock;
 pub mod mirror;
 pub mod platform;
 pub mod policy;

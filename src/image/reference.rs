@@ -163,6 +163,14 @@ impl Reference {
         }
     }
 
+    /// The same image by a digest, which decides alone.
+    pub(super) fn at(&self, digest: &str) -> Self {
+        Self {
+            digest: Some(digest.to_owned()),
+            ..self.clone()
+        }
+    }
+
     /// One spelling of what the engine keeps this image under: two references with the same key
     /// mean the same image.
     #[must_use]
@@ -273,7 +281,7 @@ fn is_tag(text: &str) -> bool {
             .all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     let Some((algorithm, digits)) = text.split_once(':') else {
         return false;
     };

@@ -15,6 +15,7 @@ mod images;
 pub mod injection;
 pub mod isolation;
 mod limits;
+mod locking;
 mod names;
 mod problem;
 pub mod reachability;

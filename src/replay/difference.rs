@@ -62,14 +62,12 @@ pub fn differences(bundle: &Bundle, present: &Present) -> Vec<String> {
     if let (Some(then), Some(now)) = (&bundle.facts.git, &present.facts.git) {
         differ("git commit", &then.commit, &now.commit);
     }
-    if bundle.facts.git.as_ref().is_some_and(|git| git.dirty)
-        && bundle.facts.git.as_ref().map(|git| &git.diff)
-            != present.facts.git.as_ref().map(|git| &git.diff)
+    if let (Some(then), Some(now)) = (&bundle.facts.git, &present.facts.git)
+        && then.dirty
+        && then.diff != now.diff
     {
-        found.push(
-            "git: the run had changes that were not committed; `git.diff` of the bundle has them"
-                .to_owned(),
-        );
+        let what = "the run had changes that were not committed; `git.diff` of the bundle has them";
+        found.push(format!("git: {what}"));
     }
     found.extend(images(bundle, present));
     let then = bundle.facts.files.iter();

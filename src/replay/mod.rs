@@ -100,6 +100,12 @@ pub struct CommandLine {
     pub only: Vec<String>,
     /// `--skip`.
     pub skip: Vec<String>,
+    /// Which part of the suites the run had, `2/4`; `None` where it had all.
+    pub shard: Option<String>,
+    /// How many suites ran at once; `None` is any number.
+    pub parallel: Option<u32>,
+    /// `--fail-fast`.
+    pub fail_fast: bool,
     /// Whether the project is that of strangers.
     pub untrusted: bool,
     /// How many containers are started at once; `None` leaves it to the machine.

@@ -121,8 +121,11 @@ impl Recording {
     #[must_use]
     pub fn document(&self) -> Vec<u8> {
         let mut json = serde_json::to_value(&self.bundle).unwrap_or_default();
-        if !self.secrets.is_empty() {
-            conceal(&mut json, &self.secrets);
+        for (name, part) in json.as_object_mut().into_iter().flatten() {
+            // The model has references where secrets went, and is to be loaded as it is.
+            if name != "project" && !self.secrets.is_empty() {
+                conceal(part, &self.secrets);
+            }
         }
         let mut bytes = serde_json::to_vec_pretty(&json).unwrap_or_default();
         bytes.push(b'\n');

@@ -16,7 +16,15 @@ const LOCK: &str = ".lock";
 
 /// Files and folders of an earlier run, removed when a new one begins. Nothing else is touched.
 pub(super) const REPORT: &str = "junit.xml";
-const OWN_FILES: [&str; 5] = [REPORT, "events.jsonl", MATRIX, OUTPUTS, KEPT];
+const OWN_FILES: [&str; 7] = [
+    REPORT,
+    "events.jsonl",
+    MATRIX,
+    OUTPUTS,
+    KEPT,
+    crate::replay::FILE,
+    crate::replay::CONTEXT,
+];
 /// What was kept of the files of containers, and what was not.
 pub(super) const KEPT: &str = "artifacts.json";
 /// The observed reachability matrix.

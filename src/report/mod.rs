@@ -21,6 +21,7 @@ mod plain;
 mod problem;
 mod progress;
 mod pulls;
+mod replay;
 mod summary;
 mod table;
 mod terminal;
@@ -28,11 +29,12 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 pub use self::ci::{Complaint, complaints};
 pub use self::directory::{
@@ -41,6 +43,7 @@ pub use self::directory::{
 use self::job::Job;
 pub use self::job::Surroundings;
 use self::logs::Log;
+use self::replay::RunFile;
 pub use self::terminal::Style;
 use self::terminal::Terminal;
 use self::writer::Writer;
@@ -50,6 +53,7 @@ use crate::event::Event;
 use crate::name::{RunId, ServiceName};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::replay::{Facts, Recording};
 use crate::run::Recorder;
 
 /// All reporters of a run.
@@ -65,6 +69,8 @@ pub struct Reporters {
     writer: Writer,
     terminal: Terminal,
     job: Job,
+    /// `run.json`, where there is one.
+    run_file: OnceLock<RunFile>,
 }
 
 impl Reporters {
@@ -91,7 +97,14 @@ impl Reporters {
             writer: Writer::start(directory),
             terminal,
             job,
+            run_file: OnceLock::new(),
         })
+    }
+
+    /// Keeps `run.json` from here on. What is found out beside the run is in `facts` once `looking` is
+    /// done, or as far as it has come.
+    pub fn keep(&self, recording: Recording, facts: Arc<Mutex<Facts>>, looking: JoinHandle<()>) {
+        let _ = self.run_file.set(RunFile::new(recording, facts, looking));
     }
 
     /// Waits until the files and the terminal have got everything, or do not take any more.
@@ -123,6 +136,9 @@ impl Recorder for Reporters {
         }
         self.writer
             .event(events::line(self.started, elapsed, &event));
+        if let Some(document) = self.run_file.get().and_then(|file| file.event(&event)) {
+            self.writer.report_at_once(crate::replay::FILE, document);
+        }
         self.terminal.show(elapsed, event);
     }
 
@@ -178,6 +194,10 @@ impl Recorder for Reporters {
     /// The verdict is on the screen when this is done.
     async fn write(&self, outcome: &Outcome) -> Vec<String> {
         let document = junit::document(&self.project, self.run, self.started, outcome);
+        if let Some(file) = self.run_file.get() {
+            let bundle = file.complete(outcome).await;
+            self.writer.report(crate::replay::FILE, bundle).await;
+        }
         if let Some(matrix) = &outcome.reachability {
             let matrix = matrix.to_json().into_bytes();
             self.writer.report(directory::MATRIX, matrix).await;

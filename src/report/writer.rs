@@ -111,6 +111,12 @@ impl Writer {
         }
     }
 
+    /// The same without waiting for it: a later one follows.
+    pub(super) fn report_at_once(&self, name: &'static str, document: Vec<u8>) {
+        let (done, _nobody) = oneshot::channel();
+        let _ = self.messages.send(Message::Report(name, document, done));
+    }
+
     /// Waits until everything is written, but not for a directory that takes nothing.
     pub(super) async fn flush(&self) {
         let (done, written) = oneshot::channel();

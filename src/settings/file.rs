@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "concurrent_starts",
     "gc",
     "internet",
+    "locked",
     "mirror",
     "parallel",
     "subnet_pool",
@@ -109,6 +110,10 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
             "internet" => {
                 others.push(source.place(key.span()));
                 settings.internet = read_internet(source, value, problems);
+            }
+            "locked" => {
+                others.push(source.place(key.span()));
+                settings.locked = read_switch(source, value, problems).unwrap_or_default();
             }
             "mirror" => {
                 others.push(source.place(key.span()));

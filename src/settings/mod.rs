@@ -53,6 +53,9 @@ const INTERNET: &str = "ENVRUN_INTERNET";
 /// How much is kept of the files of a container.
 const ARTIFACT_LIMIT: &str = "ENVRUN_ARTIFACT_LIMIT";
 
+/// Whether images are taken by the digests of `envrun.lock`.
+const LOCKED: &str = "ENVRUN_LOCKED";
+
 /// The variables that are read.
 const VARIABLES: &[&str] = &[
     ARTIFACT_LIMIT,
@@ -63,6 +66,7 @@ const VARIABLES: &[&str] = &[
     GC,
     INTERNET,
     PARALLEL,
+    LOCKED,
     SUBNET_POOL,
     UNTRUSTED,
 ];
@@ -85,6 +89,8 @@ pub struct Flags {
     pub untrusted: bool,
     /// `--subnet-pool`.
     pub subnet_pool: Option<String>,
+    /// `--locked`.
+    pub locked: bool,
 }
 
 /// The settings in force.
@@ -104,6 +110,8 @@ pub struct Settings {
     /// The project is that of strangers. Each of the three can switch it on, and none can switch it
     /// off for another.
     pub untrusted: bool,
+    /// Images are taken by the digests of `envrun.lock`.
+    pub locked: bool,
     /// The pool that subnets of networks are taken from; `None`: envrun's own.
     pub subnet_pool: Option<Cidr>,
     /// The address that a target `internet` of the reachability matrix means; `None` leaves it to the
@@ -183,6 +191,7 @@ pub fn load(
         });
         u32::try_from(number.ok()?).ok()
     });
+    let locked = set(environment, LOCKED).and_then(|text| switch(LOCKED, text, &mut problems));
     let gc = set(environment, GC).and_then(|text| switch(GC, text, &mut problems));
     let ci = set(environment, CI).and_then(|text| {
         let chosen = text.parse::<Choice>().map_err(|error| {
@@ -265,6 +274,7 @@ pub fn load(
                 .flatten()
                 .next()
                 .or(from_file.artifact_limit),
+            locked: flags.locked || locked.unwrap_or(from_file.locked),
             untrusted,
         },
         warnings: problems,

@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `ci`, `concurrent_starts`, `gc`, `internet`, `mirror`, `parallel`, `subnet_pool`, `untrusted`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `artifact_limit`, `ci`, `concurrent_starts`, `gc`, `internet`, `locked`, `mirror`, `parallel`, `subnet_pool`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -124,6 +124,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
         subnet_pool: Some("10.0.0.1/8".to_owned()),
         no_gc: false,
         untrusted: false,
+        locked: false,
     };
     let problems = load(Path::new("/"), &environment, &flags).expect_err("both are wrong");
     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -270,6 +271,29 @@ fn a_misspelt_variable_is_noticed() {
 
 /// Whether a run removes what dead runs have left, under the text of the file, the variable and the
 /// flag.
+fn locked(file: &str, variable: Option<&str>, locked: bool) -> Option<bool> {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    fs::write(directory.path().join(FILE_NAME), file).expect("written");
+    let variable = variable.map(|text| (LOCKED.to_owned(), text.to_owned()));
+    let flags = Flags {
+        locked,
+        ..Flags::default()
+    };
+    let loaded = load(directory.path(), &variable.into_iter().collect(), &flags);
+    loaded.ok().map(|loaded| loaded.settings.locked)
+}
+
+#[test]
+fn whether_images_are_locked_is_asked_of_flag_variable_and_file() {
+    assert_eq!(locked("", None, false), Some(false));
+    assert_eq!(locked("locked = true", None, false), Some(true));
+    assert_eq!(locked("locked = true", Some("0"), false), Some(false));
+    assert_eq!(locked("", Some("1"), false), Some(true));
+    assert_eq!(locked("", Some("0"), true), Some(true));
+    assert_eq!(locked("locked = 1", None, false), None);
+    assert_eq!(locked("", Some("perhaps"), false), None);
+}
+
 fn gc(file: &str, variable: Option<&str>, no_gc: bool) -> Option<bool> {
     let directory = tempfile::tempdir().expect("temporary directory");
     std::fs::write(directory.path().join(FILE_NAME), file).expect("written");

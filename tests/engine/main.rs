@@ -47,6 +47,7 @@ mod phases;
 mod probes;
 mod reachability;
 mod readiness;
+mod replay;
 mod replicas;
 mod reports;
 mod requested_faults;

@@ -8,6 +8,7 @@
 )]
 
 mod events;
+mod run;
 mod samples;
 mod validate;
 

@@ -14,6 +14,7 @@ pub const SUITE: Section = Section {
         honoured("junit"),
         honoured("retries"),
         honoured("shards"),
+        honoured("test_command"),
         honoured("timeout"),
     ],
 };

@@ -19,6 +19,9 @@ pub struct Suite {
     pub shards: Shards,
     /// Whether a pass after a retry is as bad as a failure.
     pub flaky_fails: bool,
+    /// The command that runs one test of it, with `{name}`, `{classname}` and `{file}` for what its report
+    /// says of the test; empty when only the whole suite can be run.
+    pub test_command: Vec<String>,
     /// The faults that it may ask for; `None`: it asks for none.
     pub faults: Option<SuiteFaults>,
     /// Whose environment it runs in.

@@ -81,6 +81,11 @@ pub(super) fn print(
     escape(Json::Object(printed))
 }
 
+/// An extension as it stands in the file, of which Compose prints nothing.
+pub(super) fn extension(node: &Node) -> Json {
+    escape(any(node))
+}
+
 /// The resources that services use.
 #[derive(Default)]
 struct Used {

@@ -43,6 +43,9 @@ pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite
             }
         }
     }
+    if let Some(node) = map.get("test_command") {
+        suite.test_command = read_test_command(context, node);
+    }
     suite.timeout = map
         .get("timeout")
         .and_then(|node| read_timeout(context, node));
@@ -136,6 +139,22 @@ fn read_isolation(context: &mut Context<'_>, node: &Node) -> Isolation {
             Isolation::Shared
         }
     }
+}
+
+/// The command of one test: a list, since no shell reads it and the name of a test may hold anything.
+fn read_test_command(context: &mut Context<'_>, node: &Node) -> Vec<String> {
+    if node.sequence().is_none() {
+        context.expected(node, "test_command", "a list of texts");
+        return Vec::new();
+    }
+    let words = context.texts(node, "test_command");
+    if !words.iter().any(|word| word.contains("{name}")) {
+        let message = "`test_command` does not say which test it runs";
+        let help = "write `{name}` where the name of the test goes, such as `[pytest, \"{file}::{name}\"]`";
+        context.error_help(&node.place, message, help);
+        return Vec::new();
+    }
+    words
 }
 
 /// `true`, or the kinds that the suite asks for; `false`, null and an empty list are none.

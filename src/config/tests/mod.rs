@@ -10,6 +10,7 @@ mod lifecycle;
 mod masking;
 mod merging;
 mod options;
+mod portable;
 mod problems;
 mod projects;
 mod reachability;

@@ -13,6 +13,7 @@ mod context;
 mod create;
 mod credentials;
 mod error;
+mod host;
 mod images;
 mod interaction;
 mod mounts;
@@ -33,7 +34,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use self::connect::Endpoint;
+pub use self::context::{BuildFile, BuildFiles, build_files, dockerfile_text};
 use self::error::translate;
+pub use self::host::HostFacts;
 use super::{
     Attachments, Belonging, BuildOutput, BuildSpec, Capabilities, ContainerFacts, ContainerMount,
     ContainerSpec, Distance, EndpointSpec, Engine, EngineError, ExecOutcome, ExecSpec, FailureKind,

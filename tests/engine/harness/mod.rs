@@ -13,7 +13,7 @@ pub(crate) mod registry;
 pub(crate) mod run;
 #[path = "../../schemas/validate.rs"]
 #[expect(dead_code, reason = "the tests of the schemas use more of it")]
-mod validate;
+pub(crate) mod validate;
 pub(crate) mod wait;
 
 pub(crate) use self::engine::Engine;

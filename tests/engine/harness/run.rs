@@ -250,7 +250,7 @@ pub(crate) struct Finished<'project> {
     pub(crate) stderr: String,
     /// Its events.
     pub(crate) events: Vec<Event>,
-    out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 impl Finished<'_> {

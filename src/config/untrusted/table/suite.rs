@@ -12,6 +12,7 @@ pub(super) const GROUPS: &[Group] = &[Group {
         "junit",
         "retries",
         "shards",
+        "test_command",
         "timeout",
     ],
     others: &[],

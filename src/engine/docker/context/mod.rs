@@ -4,6 +4,7 @@
 //! what it needs over a session, everything else gets a tar. Owners are written as 0:0 and entries
 //! come in sorted order, so that the same files give the same cache key on every machine.
 
+mod inputs;
 mod patterns;
 mod tree;
 
@@ -11,6 +12,7 @@ use std::fs;
 use std::io::{self, Read as _, Write};
 use std::path::{Component, Path, PathBuf};
 
+pub use self::inputs::{BuildFile, BuildFiles, build_files, dockerfile_text};
 pub(super) use self::patterns::Patterns;
 pub(super) use self::tree::{Filter, about, walk};
 use crate::engine::DockerfileSource;
