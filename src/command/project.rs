@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, value_parser};
 
 pub(super) use self::replayed::Replayed;
 use super::facts::Sources;
@@ -161,18 +161,26 @@ pub(super) struct SuiteArguments {
     /// End the other suites as soon as one has failed
     #[arg(long)]
     fail_fast: bool,
-    /// Whether a suite that passes only after a retry counts as passed, whatever the file says
-    #[arg(long, value_name = "VERDICT")]
+    /// What a suite counts as that passes only after a retry, whatever the file says: `pass`, `fail`
+    #[arg(long, value_name = "VERDICT", value_parser = Flaky::parse)]
     flaky: Option<Flaky>,
 }
 
 /// What a suite counts as that passes only after a retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flaky {
-    /// It has passed
     Pass,
-    /// It has failed
     Fail,
+}
+
+impl Flaky {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "pass" => Ok(Self::Pass),
+            "fail" => Ok(Self::Fail),
+            _ => Err("it is `pass` or `fail`".to_owned()),
+        }
+    }
 }
 
 impl SuiteArguments {
