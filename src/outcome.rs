@@ -245,9 +245,14 @@ impl LostAttempt {
         match (self.problems.first(), &self.exit) {
             (Some(problem), _) => problem.message.clone(),
             (None, _) if self.counts.failing() > 0 => format!(
-                "{} of {} tests failed",
+                "{} of {} {} failed",
                 self.counts.failing(),
-                self.counts.tests
+                self.counts.tests,
+                if self.counts.tests == 1 {
+                    "test"
+                } else {
+                    "tests"
+                }
             ),
             (None, Some(exit)) => exit.to_string(),
             (None, None) => "it did not pass".to_owned(),
