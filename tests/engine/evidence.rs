@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::harness::wait::until;
 use crate::harness::{Finished, Project, image};
 
 /// A suite `checks` of one shell script, with further lines in its service, beside further services.
@@ -119,9 +122,9 @@ echo text > logs/deep/a.txt; echo other > logs/deep/a.bin
         warnings(&finished)
     );
     assert!(
-        finished.stdout.contains("kept 7 artifacts"),
+        finished.stderr.contains("kept 7 artifacts"),
         "{}",
-        finished.stdout
+        finished.stderr
     );
     // All of it is there before teardown is over.
     let (_, end) = finished.first("teardown_finished");
@@ -238,4 +241,112 @@ fn a_suite_that_wants_too_much_memory_is_told_its_limit_and_what_was_seen() {
     assert!((15 << 20..=64 << 20).contains(&peak), "{peak}");
     assert_eq!(used.number("memory_limit_bytes"), 64 << 20);
     assert!(used.number("cpu_ms") > 0 && used.number("samples") > 0);
+}
+
+/// Two tests fail, a second after one another; the service says something during each of them, and
+/// before.
+#[test]
+fn what_services_wrote_during_a_failed_test_is_with_that_test_and_nothing_else() {
+    let project = project(
+        &format!(
+            "
+  db:
+    image: {}
+    command: [bash, -c, 'echo long before; touch /talk/lines /ready; while read line; do echo \"$$line\"; done < <(tail -n +1 -f /talk/lines)']
+    volumes: [talk:/talk]
+    x-envrun: {{ ready: {{ exec: [test, -f, /ready] }} }}
+volumes: {{ talk: {{}} }}
+",
+            image::BASE
+        ),
+        "    depends_on: [db]\n    volumes_from: [db]\n    x-envrun: { suite: { junit: out.xml } }",
+        "
+now() { date -u +%Y-%m-%dT%H:%M:%S.%3NZ; }
+sleep 1.5
+first=$(now); echo 'duplicate key <&> x' >> /talk/lines; sleep 0.2
+sleep 3
+second=$(now); echo deadlock detected >> /talk/lines; sleep 0.2
+echo \"<testsuite name='s' tests='2'>
+<testcase classname='c' name='one/two' time='0.2' timestamp='$first'><failure message='f'/><system-out>its own</system-out></testcase>
+<testcase classname='c' name='late' time='0.2' timestamp='$second'><failure message='f'/></testcase>
+</testsuite>\" > out.xml
+exit 1
+",
+    );
+    let finished = project.run();
+    finished.assert_code(1);
+    let read = |name: &str| {
+        let path = project.path("out/evidence/checks").join(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let (first, second) = (read("c.one%2Ftwo.log"), read("c.late.log"));
+    assert!(
+        first.contains("[db]\n") && first.contains("duplicate key <&> x\n"),
+        "{first}"
+    );
+    assert!(
+        !first.contains("deadlock") && !first.contains("long before"),
+        "{first}"
+    );
+    assert!(!first.contains("estimate"), "{first}");
+    assert!(
+        second.contains("deadlock detected\n") && !second.contains("duplicate"),
+        "{second}"
+    );
+    let junit = fs::read_to_string(project.path("out/junit.xml")).unwrap();
+    let case = junit
+        .split("<testcase")
+        .find(|case| case.contains("one/two"))
+        .unwrap();
+    assert_eq!(case.matches("<system-out>").count(), 1, "{case}");
+    let (own, added) = (
+        case.find("its own").unwrap(),
+        case.find("duplicate key &lt;&amp;").unwrap(),
+    );
+    assert!(own < added, "{case}");
+}
+
+#[test]
+fn a_cancelled_run_keeps_what_there_is_and_is_gone_in_time() {
+    let project = project(
+        &format!(
+            "
+  web:
+    image: {}
+    command: [bash, -c, 'mkdir -p /data; head -c 200000000 /dev/zero > /data/large; echo x > /data/small; touch /ready; exec sleep 300']
+    x-envrun: {{ ready: {{ exec: [test, -f, /ready] }}, artifacts: [/data/small, /data/large] }}
+",
+            image::BASE
+        ),
+        "    depends_on: [web]\n    x-envrun: { suite: { artifacts: [out/] } }",
+        "mkdir out; echo begun > out/a; echo begun; exec sleep 300",
+    );
+    let mut run = project.start();
+    run.until_suite_started("checks");
+    wait_for_output(&project);
+    let begun = std::time::Instant::now();
+    run.signal(Signal::INT);
+    let finished = run.finish();
+    // GitHub kills 10 s after the first signal.
+    assert!(
+        begun.elapsed() < Duration::from_millis(9500),
+        "{:?}",
+        begun.elapsed()
+    );
+    finished.assert_code(130);
+    assert_eq!(kept(&project, "checks/out/a"), "begun\n");
+    assert_eq!(kept(&project, "web/data/small"), "x\n");
+}
+
+/// Until the suite has written its file, and said so.
+fn wait_for_output(project: &Project) {
+    let log = project.path("out/logs/checks.log");
+    until(
+        "the suite says that it has begun",
+        Duration::from_secs(20),
+        || {
+            let log = fs::read_to_string(&log).ok()?;
+            log.contains("begun").then_some(())
+        },
+    );
 }

@@ -81,6 +81,17 @@ async fn a_passing_run_keeps_what_is_always_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_passing_suite_keeps_nothing_that_is_kept_on_failure_only() {
+    let compose = FILE.replace("[screenshots/]", "{ paths: [screenshots/], when: failure }");
+    for (report, code, kept) in [(PASSING, 0, None), (FAILING, 1, Some("a picture"))] {
+        let engine = MemoryEngine::new(behaviours(report, code));
+        let finished = run(&engine, plan(&compose), &[]).await;
+        let found = finished.told.kept("unit/screenshots/a.png");
+        assert_eq!(found.as_deref(), kept, "{}", finished.told.timeline());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_run_keeps_more() {
     let finished = finished(behaviours(FAILING, 1), &[]).await;
     assert_eq!(finished.outcome.exit_code().number(), 1);

@@ -109,6 +109,8 @@ impl Dispatcher {
         if let Some(task) = self.gathering(name, name.to_string(), passed) {
             self.effect(Effect::Gather(Box::new(task)));
         }
+        // At the verdict it is not looked at again.
+        self.evidence.asked.insert(name.to_string());
     }
 
     /// The verdict is out: the files of everything that is left are kept. Returns those that are kept
