@@ -1,5 +1,6 @@
 //! Tests of the whole layer: files in, a project or the rendered problems out, as text.
 
+mod artifacts;
 mod binds;
 mod builds;
 mod coverage;
@@ -280,6 +281,12 @@ fn describe_service(service: &Service, out: &mut String) {
         line(
             "suite",
             format!("junit {:?} timeout {:?}", suite.junit, suite.timeout),
+        );
+    }
+    if let Some(artifacts) = &service.artifacts {
+        line(
+            "artifacts",
+            format!("{:?} {:?}", artifacts.paths, artifacts.when),
         );
     }
     let lifecycle = &service.lifecycle;

@@ -2,18 +2,30 @@
 
 use super::Group;
 
-pub(super) const GROUPS: &[Group] = &[Group {
-    path: "services.*.x-envrun.suite",
-    fine: &[
-        "artifacts",
-        "faults",
-        "flaky",
-        "isolation",
-        "junit",
-        "retries",
-        "shards",
-        "test_command",
-        "timeout",
-    ],
-    others: &[],
-}];
+pub(super) const GROUPS: &[Group] = &[
+    Group {
+        path: "services.*.x-envrun.suite",
+        fine: &[
+            "artifacts",
+            "faults",
+            "flaky",
+            "isolation",
+            "junit",
+            "retries",
+            "shards",
+            "test_command",
+            "timeout",
+        ],
+        others: &[],
+    },
+    Group {
+        path: "services.*.x-envrun.suite.artifacts",
+        fine: &["paths", "when"],
+        others: &[],
+    },
+    Group {
+        path: "services.*.x-envrun.artifacts",
+        fine: &["paths", "when"],
+        others: &[],
+    },
+];

@@ -31,6 +31,8 @@ fn suite(name: &str, report: junit::Report) -> SuiteOutcome {
 
 fn outcome(suites: Vec<SuiteOutcome>) -> Outcome {
     Outcome {
+        artifacts: std::collections::BTreeMap::new(),
+        usage: std::collections::BTreeMap::new(),
         failure: None,
         suites,
         readiness: Vec::new(),
