@@ -125,6 +125,7 @@ impl Merged {
             .filter(|piece| matches!(piece, Piece::Suite(_)))
             .count();
         let timestamp = record.started.map(timestamp);
+        let mut properties = record.properties.as_slice();
         for piece in pieces {
             let mut inner = match piece {
                 Piece::Remark(node) => {
@@ -146,6 +147,8 @@ impl Merged {
                     .children
                     .extend(cases.testcases(began).into_iter().map(Node::Element));
             }
+            // The first testsuite stands for the whole suite.
+            add_properties(&mut inner.element, std::mem::take(&mut properties));
             self.push(inner.element, &name, timestamp.as_deref());
         }
         if foreign != 1 {
@@ -163,6 +166,9 @@ impl Merged {
         let cases = own_cases(record, lost, &HashSet::new());
         let name = self.names.unique(&record.name);
         let mut element = own::testsuite(&name, self.began(record), &cases.borrowed());
+        if foreign == 0 {
+            add_properties(&mut element, &record.properties);
+        }
         let mut children = element.children.iter_mut();
         let first = children.find_map(|child| match child {
             Node::Element(case) if case.name == "testcase" => Some(case),
@@ -257,6 +263,31 @@ impl OwnCases<'_> {
             },
         });
         cases.collect()
+    }
+}
+
+/// Adds properties of ours to those that a testsuite has.
+fn add_properties(suite: &mut Element, properties: &[(String, String)]) {
+    if properties.is_empty() {
+        return;
+    }
+    let added = properties.iter().map(|(name, value)| {
+        let mut property = Element::new("property");
+        property.set_attribute("name", text::sanitise(name));
+        property.set_attribute("value", text::sanitise(value));
+        Node::Element(property)
+    });
+    let known = suite.children.iter_mut().find_map(|child| match child {
+        Node::Element(child) if child.name == "properties" => Some(child),
+        _ => None,
+    });
+    match known {
+        Some(known) => known.children.extend(added),
+        None => {
+            let mut all = Element::new("properties");
+            all.children.extend(added);
+            suite.children.insert(0, Node::Element(all));
+        }
     }
 }
 

@@ -121,6 +121,8 @@ pub struct SuiteRecord {
     pub problems: Vec<SuiteProblem>,
     /// The end of its output, shown with the first problem.
     pub output_tail: String,
+    /// What else is known of it, by name: properties of its first testsuite.
+    pub properties: Vec<(String, String)>,
     /// The attempts before this one, oldest first, none of which passed.
     pub lost: Vec<LostAttempt>,
 }

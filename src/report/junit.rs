@@ -10,7 +10,7 @@ use crate::junit::{
     self, EnvironmentCase, EnvironmentProblem, Form, SuiteProblem, SuiteRecord, Summary,
 };
 use crate::name::RunId;
-use crate::outcome::{Failure, LostAttempt, Outcome, SuiteOutcome, leftover_hint};
+use crate::outcome::{Failure, LostAttempt, Outcome, PeakBy, SuiteOutcome, Usage, leftover_hint};
 
 pub(super) fn document(
     project: &str,
@@ -35,6 +35,11 @@ pub(super) fn document(
                 problems: problems(suite),
                 output_tail: suite.output_tail.join("\n"),
                 lost: suite.lost.iter().map(lost).collect(),
+                properties: outcome
+                    .usage
+                    .get(&suite.name)
+                    .map(properties)
+                    .unwrap_or_default(),
             })
             .collect(),
     };
@@ -49,6 +54,21 @@ fn lost(attempt: &LostAttempt) -> junit::LostAttempt {
         output_tail: attempt.output_tail.join("\n"),
         duration: attempt.duration,
     }
+}
+
+/// What a suite has used, as far as it was seen.
+fn properties(usage: &Usage) -> Vec<(String, String)> {
+    let by = match usage.memory_peak_by {
+        PeakBy::Kernel => "kernel",
+        PeakBy::Samples => "samples",
+    };
+    let properties = [
+        ("memory_peak_bytes", usage.memory_peak_bytes.to_string()),
+        ("memory_peak_by", by.to_owned()),
+        ("cpu_ms", usage.cpu.as_millis().to_string()),
+    ];
+    let named = properties.map(|(name, value)| (format!("envrun.{name}"), value));
+    named.into()
 }
 
 /// The problems of a suite; what explains them goes with the first.

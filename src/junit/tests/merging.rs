@@ -298,3 +298,21 @@ fn merging_a_merged_report_changes_nothing_but_names() {
     };
     assert_eq!(cases(&once), cases(&twice));
 }
+
+#[test]
+fn properties_of_ours_join_those_of_the_first_testsuite_or_stand_in_our_own() {
+    let properties = vec![("envrun.cpu_ms".to_owned(), "7".to_owned())];
+    let report = r#"<testsuite name="s"><properties><property name="own" value="1"/></properties>
+        <testcase name="a"/></testsuite>"#;
+    for reports in [&[report][..], &[]] {
+        let suite = SuiteRecord {
+            properties: properties.clone(),
+            ..record("unit", reports)
+        };
+        let merged = merged(vec![suite]);
+        assert_eq!(merged.matches("envrun.cpu_ms").count(), 1, "{merged}");
+        assert_eq!(merged.matches("<properties>").count(), 1, "{merged}");
+        let own = merged.find(r#"name="own""#);
+        assert_eq!(own.is_some(), !reports.is_empty(), "{merged}");
+    }
+}

@@ -46,6 +46,7 @@ fn record(name: &str, reports: &[&str]) -> SuiteRecord {
         problems: Vec::new(),
         output_tail: String::new(),
         lost: Vec::new(),
+        properties: Vec::new(),
     }
 }
 

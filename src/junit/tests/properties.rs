@@ -184,7 +184,7 @@ prop_compose! {
         reports in vec((nasty(), report()), 0..3), problems in vec(problem(), 0..3),
         output_tail in nasty(), lost in vec(lost_attempt(), 0..3),
     ) -> SuiteRecord {
-        SuiteRecord { name, started, duration, reports, problems, output_tail, lost }
+        SuiteRecord { name, started, duration, reports, problems, output_tail, lost, properties: vec![("envrun.x".to_owned(), "<1>".to_owned())] }
     }
 }
 
