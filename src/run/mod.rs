@@ -31,6 +31,7 @@ pub mod post;
 mod readying;
 mod recent;
 mod shared;
+mod task;
 pub mod teardown;
 mod trying;
 mod watch;

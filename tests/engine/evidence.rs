@@ -226,7 +226,7 @@ fn a_suite_that_wants_too_much_memory_is_told_its_limit_and_what_was_seen() {
         "",
         "    mem_limit: 64m\n    x-envrun: { suite: {} }",
         // A while below the limit, so that it is looked at, then beyond it.
-        "head -c 20000000 /dev/zero | tail > /dev/null; sleep 2; head -c 500000000 /dev/zero | tail",
+        "head -c 20000000 /dev/zero | tail > /dev/null; sleep 5; head -c 500000000 /dev/zero | tail",
     );
     let finished = project.run();
     finished.assert_code(1);
@@ -313,8 +313,8 @@ fn a_cancelled_run_keeps_what_there_is_and_is_gone_in_time() {
             "
   web:
     image: {}
-    command: [bash, -c, 'mkdir -p /data; head -c 200000000 /dev/zero > /data/large; echo x > /data/small; touch /ready; exec sleep 300']
-    x-envrun: {{ ready: {{ exec: [test, -f, /ready] }}, artifacts: [/data/small, /data/large] }}
+    command: [bash, -c, 'mkdir -p /data; head -c 200000000 /dev/zero > /data/large; echo x > /data/first; touch /ready; exec sleep 300']
+    x-envrun: {{ ready: {{ exec: [test, -f, /ready] }}, artifacts: [/data/first, /data/large] }}
 ",
             image::BASE
         ),
@@ -335,7 +335,7 @@ fn a_cancelled_run_keeps_what_there_is_and_is_gone_in_time() {
     );
     finished.assert_code(130);
     assert_eq!(kept(&project, "checks/out/a"), "begun\n");
-    assert_eq!(kept(&project, "web/data/small"), "x\n");
+    assert_eq!(kept(&project, "web/data/first"), "x\n");
 }
 
 /// Until the suite has written its file, and said so.
