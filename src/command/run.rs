@@ -23,7 +23,7 @@ use crate::name::RunId;
 use crate::outcome::TeardownReport;
 use crate::plan::subnet;
 use crate::probe::host::HostProber;
-use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters};
+use crate::report::{self, DEFAULT_DIRECTORY, OutputDirectory, Reporters, Surroundings};
 use crate::run::dispatcher::{EngineHost, Hold, HoldWhen, Settings};
 use crate::run::gc::{self, Found};
 use crate::run::host_command::process::HostCommands;
@@ -169,7 +169,7 @@ pub(super) async fn perform(
             return ExitCode::Bug;
         }
     };
-    showing.listen(project.directory());
+    let around = showing.listen(project.directory());
     let run = RunId::random();
     let begun = SystemTime::now();
     // A task of its own: the file may come through a pipe that stays open, the directory may be slow.
@@ -188,7 +188,10 @@ pub(super) async fn perform(
                     let _ = hand_back.send(signal);
                     Ok(Ok(prepared))
                 }
-                _ => return interrupted(out, run, begun, signal).await,
+                _ => {
+                    let code = interrupted(out, run, begun, signal).await;
+                    return never_begun(&around, code).await;
+                }
             }
         }
         prepared = &mut preparing => prepared,
@@ -200,8 +203,8 @@ pub(super) async fn perform(
         directory,
     } = match prepared {
         Ok(Ok(prepared)) => prepared,
-        Ok(Err(code)) => return code,
-        Err(_panicked) => return ExitCode::Bug,
+        Ok(Err(code)) => return never_begun(&around, code).await,
+        Err(_panicked) => return never_begun(&around, ExitCode::Bug).await,
     };
     let output = directory.path().to_path_buf();
     let (surroundings, style) = showing.surroundings(planned.settings.ci);
@@ -390,6 +393,14 @@ async fn prepare(
         engine,
         directory,
     })
+}
+
+/// Tells a later step of the job how a run ends that has never begun.
+async fn never_begun(around: &Surroundings, code: ExitCode) -> ExitCode {
+    if let Err(problem) = report::tell_ending(around, code).await {
+        complain(&problem);
+    }
+    code
 }
 
 /// How long a signal waits for a plan that is almost made.

@@ -76,21 +76,27 @@ fn tell(complaints: &[Complaint]) {
 }
 
 impl ShowingArguments {
-    /// From here on the CI system is told what is wrong with a project in `directory`. What `envrun.toml` says of it is not
-    /// known yet.
-    pub(super) fn listen(&self, directory: &Path) {
+    /// From here on the CI system is told what is wrong with a project in `directory`. Answers with who is told how a run ends that
+    /// has never begun. What `envrun.toml` says of it is not known yet.
+    pub(super) fn listen(&self, directory: &Path) -> Surroundings {
         let ci = around();
         let asked = std::env::var("ENVRUN_CI").ok();
         let asked = asked.and_then(|text| text.parse().ok());
         let choice = self.ci.or(asked).unwrap_or_default();
-        let root = ci.as_ref().and_then(|ci| ci.workspace.clone());
-        if let Some(provider) = choice.provider(ci.map(|ci| ci.provider)) {
+        let shown = choice.provider(ci.as_ref().map(|ci| ci.provider));
+        if let Some(provider) = shown {
+            let root = ci.as_ref().and_then(|ci| ci.workspace.clone());
             let project = std::path::absolute(directory).unwrap_or_default();
             let root = root.unwrap_or_else(|| std::path::absolute(".").unwrap_or_default());
             let _ = LISTENER.set(Listener {
                 provider,
                 places: (root, project),
             });
+        }
+        Surroundings {
+            ci,
+            shown,
+            ..Surroundings::default()
         }
     }
 
@@ -99,12 +105,13 @@ impl ShowingArguments {
         let ci = around();
         let choice = self.ci.or(configured).unwrap_or_default();
         let shown = choice.provider(ci.as_ref().map(|ci| ci.provider));
+        let style = Style::detect(shown, ci.is_some());
         let surroundings = Surroundings {
             ci,
             shown,
             summary: self.summary,
             secrets: Vec::new(),
         };
-        (surroundings, Style::detect(shown))
+        (surroundings, style)
     }
 }

@@ -1,19 +1,21 @@
 //! What the job that a run is a part of is told of the outcome: annotations, tests, values for later steps, a summary. It must never
 //! hold up teardown, and what it cannot write is a problem like that of any other report.
 
+use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::ci::Piece;
 use super::ci::annotations;
 use super::ci::place::Places;
+use super::ci::{Piece, Screen};
 use super::directory::{OUTPUTS, absolute};
 use super::outputs::{self, Output};
 use super::problem::{FileProblem, summary as problem_lines};
 use super::writer::Writer;
 use super::{agent, outside, summary};
 use crate::ci::{Ci, Provider};
+use crate::exit_code::ExitCode;
 use crate::name::RunId;
 use crate::outcome::Outcome;
 
@@ -37,6 +39,34 @@ impl Surroundings {
             .as_ref()
             .filter(|ci| self.shown == Some(ci.provider))
     }
+}
+
+/// Tells the job how a run has ended that has never begun: there is nothing to say but its exit code.
+///
+/// # Errors
+/// It cannot be written.
+pub async fn tell_ending(around: &Surroundings, code: ExitCode) -> Result<(), String> {
+    let outputs = outputs::of_code(code);
+    if let Some(mut screen) = around
+        .shown
+        .and_then(|provider| Screen::new(provider, false))
+    {
+        let pieces: Vec<Piece> = outputs.iter().cloned().map(Piece::Output).collect();
+        // A closed standard output is no reason to fail.
+        let _ = std::io::stdout().write_all(screen.pieces(&pieces).as_bytes());
+    }
+    let path = around.told().and_then(|ci| ci.step_outputs.clone());
+    let written = match path {
+        Some(path) => outside::append(path, heredoc(&outputs)).await,
+        None => Ok(()),
+    };
+    written.map_err(|problem| problem_lines(&[problem]).join("\n"))
+}
+
+/// The lines of `$GITHUB_OUTPUT`.
+fn heredoc(values: &[Output]) -> String {
+    let delimiter = format!("envrun-{}", RunId::random().digits());
+    outputs::github(values, &delimiter)
 }
 
 /// The job of a run.
@@ -78,10 +108,10 @@ impl Job {
         }
     }
 
-    /// What the log is told before anything else: what it must never show. A log that is a file is nobody's but whoever reads
-    /// the file, so there the values would only be written down.
-    pub(super) fn secrets(&self) -> Vec<Piece> {
-        if self.surroundings.told().is_none() || is_file(std::io::stdout()) {
+    /// What the log is told before anything else: what it must never show. In a file nobody takes that for a command, and there the
+    /// values would only be written down.
+    pub(super) fn secrets(&self, log: impl AsFd) -> Vec<Piece> {
+        if self.surroundings.told().is_none() || is_file(log) {
             return Vec::new();
         }
         let values = self.surroundings.secrets.iter().cloned();
@@ -160,59 +190,65 @@ impl Job {
         let Some(ci) = self.surroundings.told() else {
             return;
         };
-        if let Some(path) = ci.step_outputs.clone() {
-            let delimiter = format!("envrun-{}", RunId::random().digits());
-            let text = outputs::github(outputs, &delimiter);
-            self.note(outside::append(path, move |_| text).await);
-        }
-        // Another job reads it on another machine, where only the names in the repository are the same.
+        // Another job reads them on another machine, where only the names in the repository are the same.
         let shown: Vec<Output> = outputs
             .iter()
             .map(|output| Output {
                 name: output.name,
-                value: ci.shown(Path::new(&output.value)).display().to_string(),
+                value: match ci.shown(Path::new(&output.value)) {
+                    root if root.as_os_str().is_empty() => ".".to_owned(),
+                    path => path.display().to_string(),
+                },
             })
             .collect();
+        if let Some(path) = ci.step_outputs.clone() {
+            self.note(outside::append(path, heredoc(&shown)).await);
+        }
         let text = outputs::dotenv(&shown).into_bytes();
         writer.report(OUTPUTS, text).await;
     }
 
     async fn write_summary(&self, outcome: &Outcome) {
-        let page = |project: &str, outcome: &Outcome| {
-            summary::page(project, self.run, outcome, summary::MOST)
-        };
+        let page = |room| summary::page(&self.project, self.run, outcome, room);
         if let Some(path) = self.surroundings.summary.clone() {
-            let page = page(&self.project, outcome);
-            self.note(outside::replace(path, page).await);
+            self.note(outside::replace(path, page(summary::MOST)).await);
         }
-        let step = self
-            .surroundings
-            .told()
-            .and_then(|ci| ci.step_summary.clone());
-        if let Some(path) = step {
-            let (project, run, outcome) = (self.project.clone(), self.run, outcome.clone());
-            let text = move |there| {
-                let room = room(there);
-                summary::page(&project, run, &outcome, room)
-            };
-            self.note(outside::append(path, text).await);
-        }
+        self.append_to_summary(page).await;
     }
 
     /// What teardown has left is known when the summary is there already.
     async fn write_leftovers(&self, outcome: &Outcome) {
-        let step = self
-            .surroundings
-            .told()
-            .and_then(|ci| ci.step_summary.clone());
-        let part = summary::leftovers(self.run, outcome);
-        if let (Some(path), Some(part)) = (step, part) {
-            let text = move |there| match part.len() <= room(there) {
-                true => part,
-                false => String::new(),
+        if let Some(part) = summary::leftovers(self.run, outcome) {
+            let fitting = |room| {
+                if part.len() <= room {
+                    part
+                } else {
+                    String::new()
+                }
             };
-            self.note(outside::append(path, text).await);
+            self.append_to_summary(fitting).await;
         }
+    }
+
+    /// Appends to the summary of the step what `text` makes of the bytes that fit below what is there.
+    async fn append_to_summary(&self, text: impl FnOnce(usize) -> String) {
+        let told = self.surroundings.told();
+        let Some(path) = told.and_then(|ci| ci.step_summary.clone()) else {
+            return;
+        };
+        let written = match outside::length(path.clone()).await {
+            Ok(there) => {
+                let there = usize::try_from(there).unwrap_or(usize::MAX);
+                // One is for the line that it begins with.
+                let text = text(summary::MOST.saturating_sub(there).saturating_sub(1));
+                match text.is_empty() {
+                    true => Ok(()),
+                    false => outside::append(path, text).await,
+                }
+            }
+            Err(problem) => Err(problem),
+        };
+        self.note(written);
     }
 
     fn note(&self, written: Result<(), FileProblem>) {
@@ -236,8 +272,41 @@ fn is_file(stream: impl AsFd) -> bool {
     metadata.is_ok_and(|metadata| metadata.is_file())
 }
 
-/// How much of a summary fits below what is there.
-fn room(there: u64) -> usize {
-    let there = usize::try_from(there).unwrap_or(usize::MAX);
-    summary::MOST.saturating_sub(there)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(shown: Provider) -> Surroundings {
+        Surroundings {
+            ci: Ci::detect(|name| (name == "GITHUB_ACTIONS").then(|| "true".to_owned())),
+            shown: Some(shown),
+            summary: None,
+            secrets: vec!["correct horse".to_owned(), "battery 100%".to_owned()],
+        }
+    }
+
+    fn job(shown: Provider) -> Job {
+        let project = ("shop", Path::new("/w"));
+        Job::new(
+            around(shown),
+            project,
+            RunId::from_u128(7),
+            Path::new("/w/out"),
+        )
+    }
+
+    #[test]
+    fn secrets_are_told_to_the_system_that_is_there_and_to_no_file() {
+        let (_reader, pipe) = std::io::pipe().expect("a pipe");
+        let pieces = job(Provider::GitHub).secrets(&pipe);
+        let mut screen = Screen::new(Provider::GitHub, false).expect("it has words");
+        assert_eq!(
+            screen.pieces(&pieces),
+            "::add-mask::correct horse\n::add-mask::battery 100%25\n"
+        );
+        let file = tempfile::tempfile().expect("a file");
+        assert_eq!(job(Provider::GitHub).secrets(&file), []);
+        // A person who wants to see how it would look is shown no secrets.
+        assert_eq!(job(Provider::Azure).secrets(&pipe), []);
+    }
 }

@@ -41,7 +41,7 @@ pub use self::directory::{
     DEFAULT_DIRECTORY, DirectoryError, MATRIX as MATRIX_FILE, OutputDirectory,
 };
 use self::job::Job;
-pub use self::job::Surroundings;
+pub use self::job::{Surroundings, tell_ending};
 use self::logs::Log;
 use self::replay::RunFile;
 pub use self::terminal::Style;
@@ -86,7 +86,7 @@ impl Reporters {
         let of_project = plan.labels.get(DIRECTORY_LABEL).map(Path::new);
         let project = (plan.project.as_str(), of_project.unwrap_or(Path::new("")));
         let job = Job::new(surroundings, project, plan.run, directory.path());
-        terminal.pieces(job.secrets());
+        terminal.pieces(job.secrets(std::io::stdout()));
         Arc::new(Self {
             project: plan.project.clone(),
             directory: directory.path().to_path_buf(),

@@ -45,7 +45,20 @@ pub(super) fn outputs(run: RunId, outcome: &Outcome, directory: &Path) -> Vec<Ou
 /// What came out, in one word: `passed`, `failed`, `error` where the environment or envrun has failed, `cancelled`. What teardown
 /// leaves and a report that cannot be written change nothing of it.
 pub(super) fn result(outcome: &Outcome) -> &'static str {
-    match outcome.exit_code() {
+    word(outcome.exit_code())
+}
+
+/// The values of a run that has never begun.
+pub(super) fn of_code(code: ExitCode) -> Vec<Output> {
+    let value = |name: &'static str, value: String| Output { name, value };
+    vec![
+        value("result", word(code).to_owned()),
+        value("exit-code", code.number().to_string()),
+    ]
+}
+
+fn word(code: ExitCode) -> &'static str {
+    match code {
         ExitCode::Passed | ExitCode::Leftovers | ExitCode::Report => "passed",
         ExitCode::SuiteFailed => "failed",
         ExitCode::Signal(_) => "cancelled",

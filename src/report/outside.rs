@@ -2,7 +2,7 @@
 //! for beyond a limit, so that a slow disk holds up neither the run nor its teardown.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,18 +14,43 @@ use crate::clock;
 /// How long a file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Appends to a file what `text` makes of the bytes that it has already.
-pub(super) async fn append(
-    path: PathBuf,
-    text: impl FnOnce(u64) -> String + Send + 'static,
-) -> Result<(), FileProblem> {
-    in_time(path, move |path| {
-        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        let there = file.metadata()?.len();
-        // In one piece: others append to it too.
-        file.write_all(text(there).as_bytes())
+/// How many bytes a file has: none where there is no file yet.
+pub(super) async fn length(path: PathBuf) -> Result<u64, FileProblem> {
+    in_time(path, |path| match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        found => Ok(found?.len()),
     })
     .await
+}
+
+/// Appends to a file, on a line of its own.
+pub(super) async fn append(path: PathBuf, text: String) -> Result<(), FileProblem> {
+    in_time(path, move |path| {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
+        // Whoever was there before may have left its last line open.
+        let before = match ends_a_line(&mut file)? {
+            true => "",
+            false => "\n",
+        };
+        // In one piece: others append to it too.
+        file.write_all(format!("{before}{text}").as_bytes())
+    })
+    .await
+}
+
+/// Whether a file is empty or ends with the end of a line.
+fn ends_a_line(file: &mut fs::File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// Writes a file anew: whole or not at all where it is, or is to be, a plain file, and into whatever else it is.
@@ -54,22 +79,22 @@ pub(super) async fn replace(path: PathBuf, text: String) -> Result<(), FileProbl
     .await
 }
 
-async fn in_time(
+async fn in_time<T: Send + 'static>(
     path: PathBuf,
-    write: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
-) -> Result<(), FileProblem> {
+    task: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
+) -> Result<T, FileProblem> {
     let what = path.display().to_string();
     let problem = |cause: String| FileProblem {
         what: what.clone(),
         cause,
     };
-    let (done, written) = oneshot::channel();
+    let (told, done) = oneshot::channel();
     std::thread::Builder::new()
         .name("envrun-outside".to_owned())
-        .spawn(move || drop(done.send(write(&path))))
+        .spawn(move || drop(told.send(task(&path))))
         .map_err(|error| problem(cause(&error)))?;
-    match clock::within(PATIENCE, written).await {
-        Ok(Ok(Ok(()))) => Ok(()),
+    match clock::within(PATIENCE, done).await {
+        Ok(Ok(Ok(result))) => Ok(result),
         Ok(Ok(Err(error))) => Err(problem(cause(&error))),
         Ok(Err(_gone)) => Err(problem("envrun has panicked".to_owned())),
         Err(_late) => Err(problem(format!("it took nothing within {PATIENCE:?}"))),
@@ -84,13 +109,14 @@ mod tests {
     async fn a_file_is_appended_to_and_another_one_made_anew() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = directory.path().join("summary");
-        append(path.clone(), |there| format!("{there};"))
+        assert_eq!(length(path.clone()).await, Ok(0));
+        append(path.clone(), "a".to_owned()).await.expect("written");
+        append(path.clone(), "b\n".to_owned())
             .await
             .expect("written");
-        append(path.clone(), |there| format!("{there};"))
-            .await
-            .expect("written");
-        assert_eq!(fs::read_to_string(&path).expect("there"), "0;2;");
+        append(path.clone(), "c".to_owned()).await.expect("written");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "a\nb\nc");
+        assert_eq!(length(path.clone()).await, Ok(5));
         replace(path.clone(), "new".to_owned())
             .await
             .expect("written");
@@ -115,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_written_is_told_with_its_cause() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let problem = append(directory.path().to_path_buf(), |_| String::new()).await;
+        let problem = append(directory.path().to_path_buf(), String::new()).await;
         let problem = problem.expect_err("a directory");
         assert!(problem.cause.contains("directory"), "{problem:?}");
     }

@@ -77,10 +77,10 @@ pub(super) fn leftovers(run: RunId, outcome: &Outcome) -> Option<String> {
 }
 
 fn heading(project: &str, run: RunId, outcome: &Outcome) -> String {
-    let sign = match super::outputs::result(outcome) {
-        "passed" => "✅",
-        "cancelled" => "⚪",
-        _ => "❌",
+    let sign = match (outcome.signal, outcome.passed()) {
+        (Some(_), _) => "⚪",
+        (None, true) => "✅",
+        (None, false) => "❌",
     };
     let passed = outcome.suites.iter().filter(|suite| suite.is_pass());
     let counts: crate::junit::Counts = outcome.suites.iter().map(|suite| suite.counts).sum();

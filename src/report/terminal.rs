@@ -33,9 +33,10 @@ pub enum Style {
 }
 
 impl Style {
-    /// In the words of a CI system that has some; live on a terminal that can move its cursor, else plain.
+    /// In the words of a CI system that has some; live on a terminal that can move its cursor and has a person before it, else
+    /// plain.
     #[must_use]
-    pub fn detect(shown: Option<Provider>) -> Self {
+    pub fn detect(shown: Option<Provider>, is_in_ci: bool) -> Self {
         if let Some(provider) = shown {
             return match ci::has_words(provider) {
                 true => Self::Ci(provider),
@@ -43,7 +44,7 @@ impl Style {
             };
         }
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-        if std::io::stderr().is_terminal() && !dumb {
+        if std::io::stderr().is_terminal() && !dumb && !is_in_ci {
             Self::Live
         } else {
             Self::Plain
