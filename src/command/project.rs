@@ -312,6 +312,8 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     /// The pool that subnets are taken from.
     pub(super) subnet_pool: Subnet,
+    /// Whether this process is in a container of the engine.
+    pub(super) in_container: bool,
     /// The settings in force.
     pub(super) settings: Settings,
     /// What the user should know.
@@ -445,6 +447,7 @@ async fn plan_with(
         mirrors = mirrors.locked(lock);
     }
     Ok(Planned {
+        in_container: matches!(host, Host::Container(_)),
         subnet_pool,
         plan: plan.mirrored(&mirrors),
         directory,

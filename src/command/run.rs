@@ -225,6 +225,7 @@ pub(super) async fn perform(
     let Planned {
         plan,
         subnet_pool,
+        in_container,
         settings: configured,
         warnings,
         ..
@@ -248,9 +249,10 @@ pub(super) async fn perform(
         }),
         subnet_attempts: SUBNET_ATTEMPTS,
         holder_patience: HOLDER_PATIENCE,
-        engine_host: engine
-            .as_ref()
-            .map_or_else(|_| EngineHost::default(), engine_host),
+        engine_host: match &engine {
+            Ok(engine) => engine_host(engine, in_container),
+            Err(_) => EngineHost::default(),
+        },
         artifacts: configured.artifact_limit.unwrap_or_default(),
         secret: RunId::random().as_u128(),
     };
@@ -313,14 +315,23 @@ pub(super) async fn perform(
     outcome.exit_code()
 }
 
-/// Where ports that the engine publishes are found from here.
-fn engine_host(engine: &DockerEngine) -> EngineHost {
-    match engine.remote_host() {
-        Some(host) => EngineHost {
-            host,
+/// Where ports that the engine publishes are found from here: from a container of the engine, at the host that
+/// its default route leads to.
+fn engine_host(engine: &DockerEngine, in_container: bool) -> EngineHost {
+    if let Some(host) = engine.remote_host() {
+        return EngineHost {
+            host: Some(host),
             publish_on: None,
-        },
-        None => EngineHost::default(),
+        };
+    }
+    if !in_container {
+        return EngineHost::default();
+    }
+    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let gateway = subnet::default_gateway(&routes).map(|gateway| gateway.to_string());
+    EngineHost {
+        host: gateway.clone(),
+        publish_on: gateway,
     }
 }
 

@@ -250,6 +250,22 @@ fn main_table(table: &str) -> Vec<Subnet> {
         .collect()
 }
 
+/// The gateway of the default route, from the text of `/proc/net/route`.
+#[must_use]
+pub fn default_gateway(table: &str) -> Option<Ipv4Addr> {
+    let routes = table.lines().skip(1);
+    let mut gateways = routes.filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let hexadecimal = |text: &str| u32::from_str_radix(text, 16).ok();
+        let destination = hexadecimal(fields.next()?)?;
+        let gateway = hexadecimal(fields.next()?)?;
+        let mask = hexadecimal(fields.nth(4)?)?;
+        let is_default = destination == 0 && mask == 0 && gateway != 0;
+        is_default.then(|| Ipv4Addr::from(gateway.to_le_bytes()))
+    });
+    gateways.next()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -257,6 +273,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_default_gateway_is_that_of_the_default_route() {
+        let head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n";
+        let near = "eth0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0\n";
+        let default = "eth0 00000000 010011AC 0003 0 0 0 00000000 0 0 0\n";
+        let found = default_gateway(&format!("{head}{near}{default}"));
+        assert_eq!(found, Some(Ipv4Addr::new(172, 17, 0, 1)));
+        assert_eq!(default_gateway(&format!("{head}{near}")), None);
+        assert_eq!(default_gateway("nonsense\nmore nonsense of it"), None);
+    }
 
     #[test]
     fn prefix_has_room_for_gateway_broadcast_and_spare() {

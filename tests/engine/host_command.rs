@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, test_kill_process};
 
-use crate::harness::{Finished, Project, Run, image, wait};
+use crate::harness::{Finished, Project, Run, engine, image, wait};
 
 /// A server that says what it is asked for, and a client of the shell.
 fn web() -> String {
@@ -343,4 +343,58 @@ fn it_runs_in_a_held_environment_too() {
     assert_eq!(shown(&project)["MY_WEB_PORT"], "8000");
     let down = project.envrun(&["down", &id]).output().unwrap();
     assert_eq!(down.status.code(), Some(0), "{down:?}");
+}
+
+/// In a job container the engine's networks are out of reach: ports are published on the bridge that leads to
+/// the engine's host, and only there.
+#[test]
+fn in_a_job_container_it_finds_published_ports() {
+    let project = Project::new(&format!(
+        "
+services:
+  my-web: {{ image: {}, expose: ['80'] }}
+",
+        image::server("web")
+    ));
+    project.engine.require_image(&image::server("web"));
+    let host = engine::host();
+    let socket = host.strip_prefix("unix://").expect("a socket");
+    let directory = project.directory().display();
+    let script =
+        "echo \"at $MY_WEB_HOST $MY_WEB_PORT\"; exec 3<>/dev/tcp/$MY_WEB_HOST/$MY_WEB_PORT";
+    let output = std::process::Command::new("docker")
+        .args(["run", "--rm", "--name", &format!("{}-job", project.name)])
+        .args([
+            "--label",
+            &format!("{}={}", engine::PROJECT_LABEL, project.name),
+        ])
+        .arg(format!("--volume={socket}:/run/docker.sock"))
+        .arg(format!(
+            "--volume={}:/usr/local/bin/envrun:ro",
+            env!("CARGO_BIN_EXE_envrun")
+        ))
+        .arg(format!("--volume={directory}:{directory}"))
+        .arg(format!("--workdir={directory}"))
+        .args([
+            image::BASE,
+            "envrun",
+            "run",
+            "--no-gc",
+            "--out",
+            "out",
+            "--",
+            "bash",
+            "-c",
+            script,
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let log = fs::read_to_string(project.path("out/logs/bash.log")).unwrap();
+    assert!(
+        log.starts_with("at 172.") || log.starts_with("at 192.168."),
+        "{log}"
+    );
+    assert!(!log.contains(" 80\n"), "{log}");
 }

@@ -237,3 +237,23 @@ async fn every_reply_to_a_run_with_faults_is_lost_in_turn() {
         nothing_remains(|call| Fault::LoseReply { call, late }).await;
     }
 }
+
+/// A suite with an environment of its own breaks nothing but that, under the names of the file.
+#[tokio::test(start_paused = true)]
+async fn a_suite_of_its_own_environment_breaks_its_own_copies() {
+    let script = [
+        (3000, "POST /kill?service=db&for=200ms"),
+        (4000, "POST /disconnect?service=db&network=back"),
+        (5000, "POST /partition?a=db&b=other"),
+    ];
+    let other =
+        "  other: { image: app, networks: [back], depends_on: [db], x-envrun: { suite: {} } }\nnetworks:";
+    let compose = compose("", "true, isolation: own").replace("networks: { back: {}, front", other);
+    let compose = compose.replace(other, &format!("{other} {{ back: {{}}, front"));
+    let mut behaviours = behaviours();
+    behaviours.insert("breaker.db", behaviours["db"].clone());
+    behaviours.insert("other", Behaviour::exits(Duration::from_secs(10), 0));
+    let (text, engine) = told(behaviours, &compose, &script).await;
+    insta::assert_snapshot!(text);
+    insta::assert_snapshot!(engine.changes().join("\n"));
+}

@@ -94,8 +94,8 @@ fn selections_that_match_nothing_are_errors_with_help() {
     ");
     insta::assert_snapshot!(error(selection(&["unit"], &["unit"])), @"`--only` and `--skip` together leave no suite to run");
     insta::assert_snapshot!(plan("services: { web: { image: i } }", &Selection::default()).expect_err("no plan"), @"
-    project `test` has no suite
-    hint: give a service `x-envrun: { suite: {} }` to make its exit code a verdict
+    project `test` has no suite, and there is no command
+    hint: `envrun run -- COMMAND` runs a command on this host in the environment, and `x-envrun: { suite: {} }` makes a service a suite; either way the exit code is the verdict
     ");
 }
 

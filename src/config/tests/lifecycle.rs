@@ -1,6 +1,7 @@
 //! How many containers a service has, and how they come and go.
 
 use super::{Case, show, show_service};
+use crate::config::model::Isolation;
 
 #[test]
 fn replicas_are_read_from_both_places() {
@@ -523,5 +524,32 @@ fn the_faults_of_a_suite_are_all_or_named_or_none() {
     ));
     insta::assert_snapshot!(show_service(
         "image: i\nx-envrun: { suite: { faults: { kill: true } } }"
+    ));
+}
+
+#[test]
+fn the_environment_of_a_suite_is_shared_or_its_own() {
+    let read = |text: &str| {
+        let file = format!(
+            "services: {{ web: {{ image: i, x-envrun: {{ suite: {{ isolation: {text} }} }} }} }}"
+        );
+        let project = Case::new(&[("compose.yaml", &file)])
+            .load()
+            .unwrap()
+            .project;
+        project.services["web"].suite.clone().unwrap().isolation
+    };
+    assert_eq!(read("own"), Isolation::Own);
+    for shared in ["shared", "'shared'", "", "null"] {
+        assert_eq!(read(shared), Isolation::Shared, "{shared}");
+    }
+    insta::assert_snapshot!(show_service(
+        "image: i\nx-envrun: { suite: { isolation: owm } }"
+    ));
+    insta::assert_snapshot!(show_service(
+        "image: i\nx-envrun: { suite: { isolation: true } }"
+    ));
+    insta::assert_snapshot!(show_service(
+        "image: i\nx-envrun: { suite: { isolation: [own] } }"
     ));
 }

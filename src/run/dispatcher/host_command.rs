@@ -71,6 +71,7 @@ impl Dispatcher {
             return Vec::new();
         };
         let needs = self.plan.command.is_some()
+            && self.settings.engine_host.host.is_some()
             && may_use(planned)
             && planned.service.sharing.network_mode.is_none()
             && !planned.networks.iter().any(|key| self.is_near(key));
@@ -180,10 +181,10 @@ impl Dispatcher {
 
     /// Where this host dials a service, and behind which ports it is published if it is dialled there.
     fn host_of(&self, planned: &PlannedService) -> Option<(String, Option<BTreeMap<u16, u16>>)> {
+        let engine_host = || self.settings.engine_host.host.clone();
         let Some(owner) = self.namespace_of(planned) else {
-            return self
-                .is_on_host(planned)
-                .then(|| (self.settings.engine_host.host.clone(), None));
+            let on_host = self.is_on_host(planned).then(engine_host).flatten();
+            return on_host.map(|host| (host, None));
         };
         let facts = self.services.get(&owner.service.name)?.facts.as_ref()?;
         let near = owner.networks.iter().filter(|key| self.is_near(key));
@@ -192,7 +193,8 @@ impl Dispatcher {
             return Some((addresses::host(*address), None));
         }
         let published = addresses::published(&facts.host_ports);
-        (!published.is_empty()).then(|| (self.settings.engine_host.host.clone(), Some(published)))
+        let host = engine_host()?;
+        (!published.is_empty()).then_some((host, Some(published)))
     }
 
     /// Whether a service is on the network of the engine's host.
@@ -224,7 +226,7 @@ impl Dispatcher {
             let facts = facts.get(&one.name)?;
             let (host, published) = match &one.service.sharing.network_mode {
                 Some(Peer::Engine(mode)) if mode == "host" => {
-                    (self.settings.engine_host.host.clone(), None)
+                    (self.settings.engine_host.host.clone()?, None)
                 }
                 _ => {
                     // Where a network names no gateway (`internal`), those of others tell as much.
@@ -236,7 +238,7 @@ impl Dispatcher {
                         Some(found) => (addresses::host(found.address), None),
                         None => {
                             let published = addresses::published(&facts.host_ports);
-                            let host = self.settings.engine_host.host.clone();
+                            let host = self.settings.engine_host.host.clone()?;
                             (!published.is_empty()).then_some((host, Some(published)))?
                         }
                     }

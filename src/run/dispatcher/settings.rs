@@ -53,8 +53,8 @@ pub enum HoldWhen {
 /// The host of the engine, as seen from this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineHost {
-    /// The name or address to dial.
-    pub host: String,
+    /// The name or address to dial; `None` where there is no way to it.
+    pub host: Option<String>,
     /// The address on which ports are published for this host; `None`: on all.
     pub publish_on: Option<String>,
 }
@@ -64,7 +64,7 @@ impl Default for EngineHost {
     fn default() -> Self {
         let loopback = "127.0.0.1".to_owned();
         Self {
-            host: loopback.clone(),
+            host: Some(loopback.clone()),
             publish_on: Some(loopback),
         }
     }
