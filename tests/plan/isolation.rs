@@ -287,3 +287,20 @@ fn strangers_do_not_get_around_their_limits_by_copies() {
     assert!(refused.contains("51 containers"), "{refused}");
     assert_eq!(made(&compose(17), &Selection::default()).services.len(), 51);
 }
+
+/// Each part of a suite that is divided is a suite of its own, and so has an environment of its own.
+#[test]
+fn each_shard_has_its_own_environment() {
+    let compose = "
+services:
+  db: { image: db, volumes: ['data:/data'] }
+  e2e: { image: app, depends_on: [db], x-envrun: { suite: { isolation: own, shards: 2, retries: 1 } } }
+volumes: { data: {} }
+";
+    let plan = made(compose, &Selection::default());
+    assert_eq!(names(&plan), ["e2e-1", "e2e-1.db", "e2e-2", "e2e-2.db"]);
+    let volumes: Vec<_> = plan.volumes.keys().map(|key| key.as_str()).collect();
+    assert_eq!(volumes, ["e2e-1.data", "e2e-2.data"]);
+    let alone = made(compose, &only(&["e2e-2"]));
+    assert_eq!(names(&alone), ["e2e-2", "e2e-2.db"]);
+}
