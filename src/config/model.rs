@@ -25,7 +25,7 @@ pub use self::ready::{
     Ready, ReadyHttp, ReadyKind, ReadyPace, ReadyProbe, ReadyStream, ReadyTls, ReadyTree,
     ServerProtocol,
 };
-pub use self::suite::{Isolation, Shards, Suite, SuiteFaults};
+pub use self::suite::{Isolation, LineReports, Shards, Suite, SuiteFaults};
 
 use crate::image::{Platform, PullPolicy};
 use crate::mask::Secret;

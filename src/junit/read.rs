@@ -83,6 +83,9 @@ pub enum ReadError {
         /// Where it stands.
         place: Place,
     },
+    /// There is no such file.
+    #[error("no file matches")]
+    Missing,
     /// There is neither a test nor anything else of the format.
     #[error("the document holds nothing of {format}")]
     NotTests {

@@ -59,6 +59,9 @@ pub(super) enum CollectError {
     WholeContainer,
 }
 
+/// Reads a file of a format, given with its path.
+pub(super) type Format = fn(&str, &[u8]) -> Result<junit::Report, junit::ReadError>;
+
 /// Reads every file that one of the globs matches. No match is no error here: the judge knows what
 /// it means.
 pub(super) async fn reports(
@@ -66,6 +69,7 @@ pub(super) async fn reports(
     container: &ContainerId,
     working_dir: &str,
     globs: &[String],
+    format: Format,
 ) -> Result<Vec<CollectedReport>, CollectError> {
     let matcher = matcher(working_dir, globs)?;
     let directories: BTreeSet<PathBuf> = globs
@@ -94,7 +98,8 @@ pub(super) async fn reports(
             .map(Path::to_path_buf)
             .unwrap_or_default();
         let found =
-            tokio::task::spawn_blocking(move || unpack(spool, &parent, &path, &matcher)).await;
+            tokio::task::spawn_blocking(move || unpack(spool, &parent, &path, (&matcher, format)))
+                .await;
         collected
             .extend(found.map_err(|error| CollectError::Spool(std::io::Error::other(error)))??);
     }
@@ -150,7 +155,7 @@ fn unpack(
     file: std::fs::File,
     parent: &Path,
     path: &str,
-    matcher: &GlobSet,
+    (matcher, format): (&GlobSet, Format),
 ) -> Result<Vec<CollectedReport>, CollectError> {
     let damaged = |source| CollectError::Archive {
         path: path.to_owned(),
@@ -186,7 +191,8 @@ fn unpack(
         }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(damaged)?;
-        collected.push((name, junit::read(&bytes)));
+        let report = format(&name, &bytes);
+        collected.push((name, report));
     }
     Ok(collected)
 }

@@ -25,6 +25,7 @@ use crate::run::dispatcher::faults::FaultId;
 use crate::run::faults::{Mark, Refusal};
 use crate::run::host_command;
 use crate::run::post::{Answer, Ticket, Wish};
+pub use crate::run::reports::CollectTask;
 pub use crate::run::task::{
     CutTask, ExplainTask, Farewell, GatherTask, HookTask, InPlace, Leave, ProbeTask, Question,
     Seat, TrialTask, View,
@@ -372,17 +373,8 @@ pub enum Effect {
     },
     /// Kill a container and leave its remains.
     Kill(ContainerId),
-    /// Read the report files of a suite from its container.
-    Collect {
-        /// The suite.
-        suite: ServiceName,
-        /// The container.
-        container: ContainerId,
-        /// Working directory that the globs are relative to.
-        working_dir: String,
-        /// Globs of report files.
-        globs: Vec<String>,
-    },
+    /// Read the reports of a suite.
+    Collect(Box<CollectTask>),
     /// Do something about the command on this host.
     Command(host_command::Deed),
     /// Look up what services wrote while tests of a suite failed.

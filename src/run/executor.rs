@@ -14,7 +14,6 @@ use futures::future::{AbortHandle, Abortable, BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
 use super::agents::Agents;
-use super::collect::CollectError;
 use super::effect::{CutTask, Effect, GatherTask, Input};
 use super::faults::Faults;
 use super::following::Following;
@@ -27,9 +26,10 @@ use super::output::Tails;
 use super::post::{self, Waiting};
 use super::recent::Recent;
 use super::shared::Shared;
+use super::spool::Spools;
 use super::teardown::{self, Limits};
 use super::watch::{kill, watch};
-use super::{Wiring, collect, gathering, hooks, looking, readying, trying};
+use super::{Wiring, gathering, hooks, looking, readying, reports, trying};
 use crate::clock::{self, Instant};
 use crate::engine::{Capabilities, Engine, EngineError, FailureKind};
 use crate::name::ServiceName;
@@ -83,7 +83,7 @@ impl Executor {
     pub(super) fn new(
         wiring: Wiring,
         kit: Kit,
-        listeners: Listeners,
+        (listeners, spools): (Listeners, Spools),
         inputs: mpsc::UnboundedSender<Input>,
         begun: Instant,
     ) -> Self {
@@ -105,6 +105,7 @@ impl Executor {
                 recent: Recent::default(),
                 scouts: Scouts::default(),
                 listeners,
+                spools,
                 observers: Observers::default(),
                 agents,
                 faults: Arc::new(faults),
@@ -233,35 +234,9 @@ impl Executor {
             Effect::Kill(container) => {
                 self.spawn(kill(Arc::clone(&self.shared), container).boxed());
             }
-            Effect::Collect {
-                suite,
-                container,
-                working_dir,
-                globs,
-            } => {
-                let shared = Arc::clone(&self.shared);
-                self.spawn_droppable(
-                    async move {
-                        let collected =
-                            collect::reports(&shared.engine, &container, &working_dir, &globs);
-                        let (reports, problem) = match collected.await {
-                            Ok(reports) => (reports, None),
-                            // That is no verdict on the suite.
-                            Err(CollectError::Engine(error))
-                                if error.kind == FailureKind::Unreachable =>
-                            {
-                                return shared.send(Input::EngineLost(error));
-                            }
-                            Err(error) => (Vec::new(), Some(error.to_string())),
-                        };
-                        shared.send(Input::Collected {
-                            suite,
-                            reports,
-                            problem,
-                        });
-                    }
-                    .boxed(),
-                );
+            Effect::Collect(task) => {
+                let collecting = reports::collect(Arc::clone(&self.shared), *task);
+                self.spawn_droppable(collecting.boxed());
             }
             Effect::Command(deed) => self.command(deed),
             Effect::Explain(task) => {

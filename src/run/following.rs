@@ -129,6 +129,9 @@ async fn pass_on(
             .recent
             .push(service, (chunk.stream, &chunk.bytes), at);
         shared.listeners.hear(service, chunk.stream, &chunk.bytes);
+        shared
+            .spools
+            .hear(service, container, chunk.stream, &chunk.bytes);
         shared.recorder.output(service, &chunk).await;
     }
     End::Closed

@@ -30,7 +30,9 @@ pub mod output;
 pub mod post;
 mod readying;
 mod recent;
+mod reports;
 mod shared;
+mod spool;
 mod task;
 pub mod teardown;
 mod trying;
@@ -55,6 +57,7 @@ use self::gate::StartGate;
 use self::hearing::Listeners;
 use self::host_command::Commands;
 use self::ledger::Ledger;
+use self::spool::Spools;
 use self::teardown::Limits;
 use crate::artifact::Record;
 use crate::clock;
@@ -193,9 +196,9 @@ pub async fn run(plan: Plan, settings: Settings, mut wiring: Wiring) -> Outcome 
     let gate = Arc::clone(&wiring.gate);
     let limits = wiring.limits;
     let kit = Kit::new(&plan);
-    let listeners = Listeners::of(&plan);
+    let hearing = (Listeners::of(&plan), Spools::of(&plan));
     let mut dispatcher = Dispatcher::new(plan, settings, SystemTime::now());
-    let mut executor = Executor::new(wiring, kit, listeners, sender, begun);
+    let mut executor = Executor::new(wiring, kit, hearing, sender, begun);
 
     let looped = AssertUnwindSafe(async {
         let mut next = Some(Input::Begin);

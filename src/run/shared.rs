@@ -16,6 +16,7 @@ use super::observing::Observers;
 use super::output::Tails;
 use super::post::Waiting;
 use super::recent::Recent;
+use super::spool::Spools;
 use crate::clock::Instant;
 use crate::engine::{Engine, EngineError, Seen};
 use crate::event::Event;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) scouts: Scouts,
     /// What probes hear of the output.
     pub(super) listeners: Listeners,
+    /// What is kept of the output, since it is a report.
+    pub(super) spools: Spools,
     pub(super) observers: Observers,
     pub(super) faults: Arc<Faults>,
     pub(super) waiting: Waiting,

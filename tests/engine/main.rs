@@ -29,6 +29,7 @@ mod evidence;
 mod exit_codes;
 mod faults;
 mod flask_mysql;
+mod formats;
 mod full_disk;
 mod gc;
 mod harness;

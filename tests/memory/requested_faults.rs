@@ -246,8 +246,7 @@ async fn a_suite_of_its_own_environment_breaks_its_own_copies() {
         (4000, "POST /disconnect?service=db&network=back"),
         (5000, "POST /partition?a=db&b=other"),
     ];
-    let other =
-        "  other: { image: app, networks: [back], depends_on: [db], x-envrun: { suite: {} } }\nnetworks:";
+    let other = "  other: { image: app, networks: [back], depends_on: [db], x-envrun: { suite: {} } }\nnetworks:";
     let compose = compose("", "true, isolation: own").replace("networks: { back: {}, front", other);
     let compose = compose.replace(other, &format!("{other} {{ back: {{}}, front"));
     let mut behaviours = behaviours();

@@ -1,6 +1,6 @@
 //! `x-envrun.suite`: what makes a service a suite.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::fault::kind::Kind;
@@ -8,9 +8,14 @@ use crate::fault::kind::Kind;
 /// `x-envrun.suite`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suite {
-    /// Globs of JUnit files in the container, relative to its working directory; empty when the
-    /// exit code alone decides.
+    /// Globs of JUnit files in the container, relative to its working directory.
     pub junit: Vec<String>,
+    /// Streams of TAP.
+    pub tap: LineReports,
+    /// Streams of `go test -json`.
+    pub go_test: LineReports,
+    /// What paths and prefixes of names in reports are, relative to the directory of the project.
+    pub paths: BTreeMap<String, String>,
     /// Limit from start to exit; `None` means no limit of its own.
     pub timeout: Option<Duration>,
     /// How often it may be run once more when it has not passed, each time in a new container.
@@ -26,6 +31,38 @@ pub struct Suite {
     pub faults: Option<SuiteFaults>,
     /// Whose environment it runs in.
     pub isolation: Isolation,
+}
+
+/// Where a suite leaves reports that are streams of lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineReports {
+    /// Globs of files in the container, relative to its working directory.
+    pub globs: Vec<String>,
+    /// Whether the standard output of the suite is one.
+    pub stdout: bool,
+}
+
+impl LineReports {
+    /// Whether there is to be any.
+    #[must_use]
+    pub fn is_expected(&self) -> bool {
+        self.stdout || !self.globs.is_empty()
+    }
+}
+
+impl Suite {
+    /// Whether there is to be any report; else the exit code alone decides.
+    #[must_use]
+    pub fn expects_reports(&self) -> bool {
+        !self.junit.is_empty() || self.tap.is_expected() || self.go_test.is_expected()
+    }
+
+    /// The globs of all report files.
+    #[must_use]
+    pub fn report_globs(&self) -> Vec<String> {
+        let globs = [&self.junit, &self.tap.globs, &self.go_test.globs];
+        globs.into_iter().flatten().cloned().collect()
+    }
 }
 
 /// `x-envrun.suite.isolation`: whose environment a suite runs in.

@@ -77,7 +77,7 @@ pub(super) fn read_service_extension(context: &mut Context<'_>, map: &Mapping) -
         extension.ready_healthcheck = read.healthcheck;
     }
     if let Some(entry) = map.entry("suite") {
-        extension.suite = read_suite(context, &entry.value);
+        extension.suite = read_suite(context, &entry.value, &mut extension.kept);
     }
     extension.artifacts = read_artifacts(context, map, &mut extension.kept);
     // A suite is waited for until it ends, so its readiness would be asked for by nobody.

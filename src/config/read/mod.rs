@@ -20,6 +20,7 @@ mod options;
 mod ports;
 mod reachability;
 mod ready;
+mod reports;
 mod resources;
 mod scalar;
 mod service;

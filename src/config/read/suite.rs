@@ -2,20 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use globset::GlobBuilder;
-
 use super::super::keys;
 use super::super::model::{Isolation, Shards, Suite, SuiteFaults};
-use super::super::source::Place;
 use super::super::suggest::did_you_mean;
 use super::super::yaml::{Node, Value, shorten};
 use super::context::Context;
 use super::extension::read_timeout;
+use super::in_memory::Kept;
+use super::reports::read_reports;
 use super::scalar::whole;
 use crate::fault::kind::Kind;
 
-/// `true` and `{}` are a suite without reports; `false` and null are none.
-pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite> {
+/// `true` and `{}` are a suite without reports; `false` and null are none. The files that are read from
+/// its container are added to `kept`.
+pub(super) fn read_suite(
+    context: &mut Context<'_>,
+    node: &Node,
+    kept: &mut Vec<Kept>,
+) -> Option<Suite> {
     let map = match &node.value {
         Value::Mapping(map) => map,
         Value::Null => {
@@ -36,13 +40,7 @@ pub(super) fn read_suite(context: &mut Context<'_>, node: &Node) -> Option<Suite
     };
     context.check_keys(map, &keys::SUITE);
     let mut suite = Suite::default();
-    if let Some(node) = map.get("junit") {
-        for (glob, node) in context.text_or_list(node, "junit") {
-            if check_glob(context, &glob, &node.place) {
-                suite.junit.push(glob);
-            }
-        }
-    }
+    read_reports(context, map, &mut suite, kept);
     if let Some(node) = map.get("test_command") {
         suite.test_command = read_test_command(context, node);
     }
@@ -180,29 +178,4 @@ fn read_faults(context: &mut Context<'_>, node: &Node) -> Option<SuiteFaults> {
         kinds.insert(kind);
     }
     (!kinds.is_empty()).then_some(SuiteFaults::Only(kinds))
-}
-
-/// Globs are matched against paths below the working directory, so others can never match.
-fn check_glob(context: &mut Context<'_>, glob: &str, place: &Place) -> bool {
-    let help = "globs are relative to the working directory of the container";
-    if glob.starts_with('/') {
-        let message = format!("the glob `{}` is absolute", shorten(glob));
-        context.error_help(place, message, help);
-        return false;
-    }
-    if glob.split('/').any(|part| part == "..") {
-        let message = format!("the glob `{}` leaves the working directory", shorten(glob));
-        context.error_help(place, message, help);
-        return false;
-    }
-    if let Err(error) = GlobBuilder::new(glob).literal_separator(true).build() {
-        let message = format!(
-            "the glob `{}` is not valid: {}",
-            shorten(glob),
-            error.kind()
-        );
-        context.error(place, message);
-        return false;
-    }
-    true
 }

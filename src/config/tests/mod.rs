@@ -16,6 +16,7 @@ mod problems;
 mod projects;
 mod reachability;
 mod ready;
+mod reports;
 mod sharing;
 mod untrusted;
 mod values;
@@ -282,6 +283,14 @@ fn describe_service(service: &Service, out: &mut String) {
             "suite",
             format!("junit {:?} timeout {:?}", suite.junit, suite.timeout),
         );
+        for (name, lines) in [("tap", &suite.tap), ("go_test", &suite.go_test)] {
+            if lines.is_expected() {
+                line(name, format!("{:?} stdout {}", lines.globs, lines.stdout));
+            }
+        }
+        if !suite.paths.is_empty() {
+            line("paths", format!("{:?}", suite.paths));
+        }
     }
     if let Some(artifacts) = &service.artifacts {
         line(

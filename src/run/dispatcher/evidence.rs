@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Dispatcher, HoldWhen};
 use crate::artifact::Record;
 use crate::config::model::artifacts::{from_root, literal_part};
-use crate::config::model::{Artifacts, ArtifactsWhen, Role};
+use crate::config::model::{Artifacts, ArtifactsWhen, Role, Suite};
 use crate::event::Event;
 use crate::junit;
 use crate::name::ServiceName;
@@ -166,21 +166,33 @@ impl Dispatcher {
         directory: String,
         passed: bool,
     ) -> Option<GatherTask> {
-        let artifacts = self.plan.services.get(name)?.service.artifacts.clone()?;
-        if passed && artifacts.when == ArtifactsWhen::Failure {
+        let service = &self.plan.services.get(name)?.service;
+        let suite = service.suite.as_ref();
+        let reports = suite.map(Suite::report_globs).unwrap_or_default();
+        let artifacts = service.artifacts.clone();
+        let artifacts =
+            artifacts.filter(|artifacts| !(passed && artifacts.when == ArtifactsWhen::Failure));
+        if artifacts.is_none() && reports.is_empty() {
             return None;
         }
         let (container, working_dir) = self.collection_of(name)?;
         if !self.evidence.asked.insert(directory.clone()) {
             return None;
         }
-        self.warn_of_tmpfs(name, &artifacts, &working_dir);
+        if let Some(artifacts) = &artifacts {
+            self.warn_of_tmpfs(name, artifacts, &working_dir);
+        }
+        // The reports of a suite are merged into one; what they were is kept beside it.
+        let mut paths = artifacts
+            .map(|artifacts| artifacts.paths)
+            .unwrap_or_default();
+        paths.extend(reports);
         Some(GatherTask {
             owner: name.clone(),
             directory,
             container,
             working_dir,
-            paths: artifacts.paths,
+            paths,
             limits: self.settings.artifacts,
             limit: self.evidence_limit(),
         })

@@ -2,18 +2,19 @@
 //! its end is told why.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Dispatcher;
 use super::verdict::seconds;
-use crate::engine::Exit;
+use crate::config::model::MountSource;
+use crate::engine::{DIRECTORY_LABEL, Exit};
 use crate::event::Event;
 use crate::junit::{self, SuiteProblem};
 use crate::name::ServiceName;
 use crate::outcome::{LostAttempt, SuiteOutcome, SuiteResult};
 use crate::plan::{Action, PlannedService};
-use crate::run::effect::{CollectedReport, Effect};
+use crate::run::effect::{CollectTask, CollectedReport, Effect};
 
 impl Dispatcher {
     /// A suite's container has ended: its reports are collected, if it has any.
@@ -28,21 +29,26 @@ impl Dispatcher {
         if self.is_judged(&name) {
             return;
         }
-        let globs = planned
-            .service
-            .suite
-            .as_ref()
-            .map(|suite| suite.junit.clone())
-            .unwrap_or_default();
+        let suite = planned.service.suite.clone().unwrap_or_default();
         self.suite_ended(now, &name, log_tail);
         match self.collection_of(&name) {
-            Some((container, working_dir)) if !globs.is_empty() => {
-                self.effect(Effect::Collect {
+            Some((container, working_dir)) if suite.expects_reports() => {
+                let binds = planned.service.mounts.iter();
+                let binds = binds.filter_map(|mount| match &mount.source {
+                    MountSource::Bind { path, .. } => Some((mount.target.clone(), path.clone())),
+                    _ => None,
+                });
+                let directory = self.plan.labels.get(DIRECTORY_LABEL);
+                self.effect(Effect::Collect(Box::new(CollectTask {
+                    attempt: self.attempt(&name),
                     suite: name,
                     container,
                     working_dir,
-                    globs,
-                });
+                    reports: suite,
+                    binds: binds.collect(),
+                    directory: directory.map(PathBuf::from).unwrap_or_default(),
+                    confined: self.plan.limits.is_some(),
+                })));
             }
             _ => self.judge_suite(now, &name, Vec::new(), None),
         }
@@ -137,7 +143,7 @@ impl Dispatcher {
                 false,
             )]
         } else {
-            junit::judge(code, &reports, !suite.junit.is_empty())
+            junit::judge(code, &reports, suite.expects_reports())
         };
         if let Some((code, signal)) = code.zip(exit.as_ref().and_then(Exit::signal)) {
             let plain = format!("exited with `{code}`");

@@ -40,6 +40,7 @@ fn outcome(suites: Vec<SuiteOutcome>) -> Outcome {
         signal: None,
         teardown: None,
         held: None,
+        artifacts: std::collections::BTreeMap::new(),
         reachability: None,
         artifacts: Default::default(),
         usage: Default::default(),
