@@ -62,6 +62,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "config::source",
                 "config::suggest",
                 "image",
+                "junit",
                 "options",
             ],
         ),

@@ -281,6 +281,10 @@ pub(super) struct ProjectArguments {
     /// Take images by the digests of `envrun.lock`, and fail where one is missing there
     #[arg(long)]
     locked: bool,
+    /// Write junit.xml for readers that hold to a schema, such as Jenkins' xUnit plugin: `strict`
+    /// [default: default]
+    #[arg(long, value_name = "PROFILE")]
+    junit_profile: Option<String>,
     /// Leave alone what dead runs have left
     #[arg(long)]
     no_gc: bool,
@@ -299,6 +303,7 @@ impl ProjectArguments {
             concurrent_starts: self.concurrent_starts.clone(),
             subnet_pool: self.subnet_pool.clone(),
             artifact_limit: self.artifact_limit.clone(),
+            junit_profile: self.junit_profile.clone(),
             no_gc: self.no_gc,
             locked: self.locked,
             ..self.files.flags()

@@ -208,7 +208,8 @@ pub(super) async fn perform(
     };
     let output = directory.path().to_path_buf();
     let (surroundings, style) = showing.surroundings(planned.settings.ci);
-    let reporters = Reporters::new(&planned.plan, directory, style, surroundings);
+    let profile = planned.settings.junit_profile.unwrap_or_default();
+    let reporters = Reporters::new(&planned.plan, directory, style, surroundings, profile);
     command.untrusted = planned.settings.untrusted;
     command.shard = planned.shard.map(|shard| shard.to_string());
     command.parallel = planned.parallel;

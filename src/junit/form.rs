@@ -16,6 +16,9 @@ impl Profile {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Default, Self::Strict];
 
+    /// How one is written, for people.
+    pub const FORM: &str = "`default`, or `strict` for readers that hold to a schema";
+
     /// Its name in flags and settings.
     #[must_use]
     pub const fn name(self) -> &'static str {

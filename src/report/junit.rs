@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use super::explanation;
 use crate::junit::{
-    self, EnvironmentCase, EnvironmentProblem, Form, SuiteProblem, SuiteRecord, Summary,
+    self, EnvironmentCase, EnvironmentProblem, Form, Profile, SuiteProblem, SuiteRecord, Summary,
 };
 use crate::name::RunId;
 use crate::outcome::{Failure, LostAttempt, Outcome, PeakBy, SuiteOutcome, Usage, leftover_hint};
 
 pub(super) fn document(
-    project: &str,
-    run: RunId,
+    (project, run): (&str, RunId),
     started: SystemTime,
     outcome: &Outcome,
+    profile: Profile,
 ) -> Vec<u8> {
     let summary = Summary {
         project: project.to_owned(),
@@ -43,7 +43,11 @@ pub(super) fn document(
             })
             .collect(),
     };
-    junit::document(&summary, &Form::default())
+    let form = Form {
+        profile,
+        ..Form::default()
+    };
+    junit::document(&summary, &form)
 }
 
 /// An attempt that did not pass and was followed by another one.

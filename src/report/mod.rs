@@ -50,6 +50,7 @@ use self::writer::Writer;
 use crate::artifact::{Names, Record};
 use crate::engine::{DIRECTORY_LABEL, OutputChunk};
 use crate::event::Event;
+use crate::junit::Profile;
 use crate::name::{RunId, ServiceName};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -71,6 +72,8 @@ pub struct Reporters {
     job: Job,
     /// `run.json`, where there is one.
     run_file: OnceLock<RunFile>,
+    /// For whom `junit.xml` is written.
+    profile: Profile,
 }
 
 impl Reporters {
@@ -81,6 +84,7 @@ impl Reporters {
         directory: OutputDirectory,
         style: Style,
         surroundings: Surroundings,
+        profile: Profile,
     ) -> Arc<Self> {
         let terminal = Terminal::start(style, directory.path().to_path_buf());
         let of_project = plan.labels.get(DIRECTORY_LABEL).map(Path::new);
@@ -98,6 +102,7 @@ impl Reporters {
             terminal,
             job,
             run_file: OnceLock::new(),
+            profile,
         })
     }
 
@@ -122,7 +127,7 @@ pub fn write_without_plan(
     run: RunId,
     outcome: &Outcome,
 ) -> Result<(), String> {
-    let document = junit::document("envrun", run, outcome.started, outcome);
+    let document = junit::document(("envrun", run), outcome.started, outcome, Profile::Default);
     directory
         .write_report(&document)
         .map_err(|problem| format!("cannot write `{}`: {}", problem.what, problem.cause))
@@ -193,7 +198,12 @@ impl Recorder for Reporters {
 
     /// The verdict is on the screen when this is done.
     async fn write(&self, outcome: &Outcome) -> Vec<String> {
-        let document = junit::document(&self.project, self.run, self.started, outcome);
+        let document = junit::document(
+            (&self.project, self.run),
+            self.started,
+            outcome,
+            self.profile,
+        );
         if let Some(file) = self.run_file.get() {
             let bundle = file.complete(outcome).await;
             self.writer.report(crate::replay::FILE, bundle).await;

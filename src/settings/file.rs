@@ -16,6 +16,7 @@ use crate::config::source::{Place, Source};
 use crate::config::suggest::did_you_mean;
 use crate::image::Mirrors;
 use crate::image::mirror::{Mirror, registry};
+use crate::junit::Profile;
 use crate::options::Cidr;
 
 /// Largest file that is read, in bytes.
@@ -28,6 +29,7 @@ const KEYS: &[&str] = &[
     "concurrent_starts",
     "gc",
     "internet",
+    "junit_profile",
     "locked",
     "mirror",
     "parallel",
@@ -111,6 +113,10 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
                 others.push(source.place(key.span()));
                 settings.internet = read_internet(source, value, problems);
             }
+            "junit_profile" => {
+                others.push(source.place(key.span()));
+                settings.junit_profile = read_junit_profile(source, value, problems);
+            }
             "locked" => {
                 others.push(source.place(key.span()));
                 settings.locked = read_switch(source, value, problems).unwrap_or_default();
@@ -146,6 +152,21 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
         }
     }
     Read { settings, others }
+}
+
+/// For whom `junit.xml` is written.
+fn read_junit_profile(
+    source: &Arc<Source>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Profile> {
+    let profile = value.get_ref().as_str().and_then(Profile::from_name);
+    if profile.is_none() {
+        let problem = Problem::error("`junit_profile` must be the name of a profile");
+        let problem = problem.at(&source.place(value.span()));
+        problems.push(problem.help(Profile::FORM));
+    }
+    profile
 }
 
 /// A size, with a number of files or without.

@@ -18,6 +18,7 @@ use crate::config::model::reachability::InternetAddress;
 use crate::config::suggest::nearest;
 use crate::image::Mirrors;
 use crate::image::mirror::parse_pair;
+use crate::junit::Profile;
 use crate::options::Cidr;
 
 /// Name of the file.
@@ -56,9 +57,13 @@ const ARTIFACT_LIMIT: &str = "ENVRUN_ARTIFACT_LIMIT";
 /// Whether images are taken by the digests of `envrun.lock`.
 const LOCKED: &str = "ENVRUN_LOCKED";
 
+/// For whom `junit.xml` is written.
+const JUNIT_PROFILE: &str = "ENVRUN_JUNIT_PROFILE";
+
 /// The variables that are read.
 const VARIABLES: &[&str] = &[
     ARTIFACT_LIMIT,
+    JUNIT_PROFILE,
     MIRROR,
     BUILD,
     CI,
@@ -81,6 +86,8 @@ pub struct Flags {
     pub mirrors: Vec<String>,
     /// `--artifact-limit`.
     pub artifact_limit: Option<String>,
+    /// `--junit-profile`.
+    pub junit_profile: Option<String>,
     /// `--concurrent-starts`.
     pub concurrent_starts: Option<String>,
     /// `--no-gc`.
@@ -119,6 +126,8 @@ pub struct Settings {
     pub internet: Option<InternetAddress>,
     /// How much is kept of the files of each suite and service; `None`: as much as is usual.
     pub artifact_limit: Option<Limits>,
+    /// For whom `junit.xml` is written.
+    pub junit_profile: Option<Profile>,
 }
 
 /// Settings, and what the user should know of them.
@@ -249,6 +258,22 @@ pub fn load(
         }
         limit
     });
+    let profiles = [
+        ("`--junit-profile`", flags.junit_profile.as_ref()),
+        (
+            "variable `ENVRUN_JUNIT_PROFILE`",
+            set(environment, JUNIT_PROFILE),
+        ),
+    ];
+    let profiles = profiles.map(|(origin, text)| {
+        let text = text?;
+        let profile = Profile::from_name(text);
+        if profile.is_none() {
+            let message = format!("{origin} is no profile of reports: `{text}`");
+            problems.push(Problem::error(message).help(Profile::FORM));
+        }
+        profile
+    });
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -275,6 +300,11 @@ pub fn load(
                 .next()
                 .or(from_file.artifact_limit),
             locked: flags.locked || locked.unwrap_or(from_file.locked),
+            junit_profile: profiles
+                .into_iter()
+                .flatten()
+                .next()
+                .or(from_file.junit_profile),
             untrusted,
         },
         warnings: problems,

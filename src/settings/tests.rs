@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `artifact_limit`, `ci`, `concurrent_starts`, `gc`, `internet`, `locked`, `mirror`, `parallel`, `subnet_pool`, `untrusted`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `artifact_limit`, `ci`, `concurrent_starts`, `gc`, `internet`, `junit_profile`, `locked`, `mirror`, `parallel`, `subnet_pool`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -119,6 +119,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
     ]);
     let flags = Flags {
         artifact_limit: Some("much".to_owned()),
+        junit_profile: Some("lax".to_owned()),
         mirrors: vec!["docker.io=m".to_owned()],
         concurrent_starts: Some("-1".to_owned()),
         subnet_pool: Some("10.0.0.1/8".to_owned()),
@@ -138,6 +139,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
             "variable `ENVRUN_GC` is neither on nor off: `maybe`",
             "`--subnet-pool` is no pool of subnets: `10.0.0.1/8`",
             "`--artifact-limit` is no limit of artifacts: `much`",
+            "`--junit-profile` is no profile of reports: `lax`",
         ]
     );
 }
@@ -433,4 +435,33 @@ fn what_the_internet_is_is_said_by_the_variable_or_the_file() {
         "{wrong:?}"
     );
     assert!(problems("internet = 1\n")[0].contains("expected a text"));
+}
+
+#[test]
+fn the_profile_of_reports_is_said_by_the_file_the_variable_or_the_flag() {
+    let profile = |file: &str, variable: &str, flag: Option<&str>| {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        std::fs::write(directory.path().join(FILE_NAME), file).expect("written");
+        let environment = BTreeMap::from([(JUNIT_PROFILE.to_owned(), variable.to_owned())]);
+        let flags = Flags {
+            junit_profile: flag.map(str::to_owned),
+            ..Flags::default()
+        };
+        let loaded = load(directory.path(), &environment, &flags).expect("sound");
+        loaded.settings.junit_profile
+    };
+    let file = "junit_profile = \"strict\"\n";
+    assert_eq!(profile("", "", None), None);
+    assert_eq!(profile(file, "", None), Some(Profile::Strict));
+    assert_eq!(profile(file, "default", None), Some(Profile::Default));
+    assert_eq!(
+        profile(file, "default", Some("strict")),
+        Some(Profile::Strict)
+    );
+    assert_eq!(
+        problems("junit_profile = 5\n"),
+        [
+            "envrun.toml:1:17: `junit_profile` must be the name of a profile\n  `default`, or `strict` for readers that hold to a schema"
+        ]
+    );
 }

@@ -63,6 +63,7 @@ impl ProjectArguments {
                 variables: Some(replayed.variables.clone()),
             },
             mirrors: Vec::new(),
+            junit_profile: None,
             artifact_limit: None,
             concurrent_starts: starts.map(|starts| starts.to_string()),
             subnet_pool: None,
