@@ -9,6 +9,7 @@ mod judging;
 mod lenient;
 mod merging;
 mod properties;
+mod readers;
 mod strict;
 mod tap;
 
