@@ -41,31 +41,36 @@ impl Dispatcher {
     /// How many suites may begin now; `None`: any number.
     pub(super) fn free_turns(&self) -> Option<usize> {
         let limit = usize::try_from(self.plan.parallel?).unwrap_or(usize::MAX);
-        let suites = self.plan.suites();
-        let taken = suites.filter(|planned| self.has_turn(&planned.service.name));
+        let suites = self
+            .plan
+            .suites()
+            .map(|planned| planned.service.name.clone());
+        let taken = suites
+            .chain(self.command_suite())
+            .filter(|name| self.has_turn(name));
         Some(limit.saturating_sub(taken.count()))
     }
 
     /// Whether a step is the start of a suite that has no turn yet.
     pub(super) fn takes_turn(&self, action: &Action) -> bool {
-        let Action::StartContainer(name) = action else {
+        let (Action::StartContainer(name) | Action::RunCommand(name)) = action else {
             return false;
         };
-        let planned = self.plan.services.get(name);
-        let is_suite = planned.is_some_and(|planned| planned.service.suite.is_some());
-        is_suite && !self.has_turn(name)
+        self.plan.suite(name).is_some() && !self.has_turn(name)
     }
 
     /// Whether a suite has begun, or its container is just being started, and it is not judged yet.
     fn has_turn(&self, name: &ServiceName) -> bool {
-        let start = self.step_of(&Action::StartContainer(name.clone()));
+        let start = self
+            .step_of(&Action::StartContainer(name.clone()))
+            .or_else(|| self.step_of(&Action::RunCommand(name.clone())));
         let starts = start.is_some_and(|step| self.progress[step.0] != Progress::Pending);
         (starts || !self.lost_attempts(name).is_empty()) && !self.is_judged(name)
     }
 
     /// Whether a step is the start of a suite on which there is a judgement: it never begins.
     pub(super) fn is_too_late(&self, action: &Action) -> bool {
-        matches!(action, Action::StartContainer(name) if self.is_judged(name))
+        matches!(action, Action::StartContainer(name) | Action::RunCommand(name) if self.is_judged(name))
     }
 
     /// Whether a suite has failed that ends the others.
