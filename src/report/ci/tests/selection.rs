@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::ci::Provider;
+use crate::exit_code::Signal;
 use crate::junit::{self, Location, SuiteProblem};
 use crate::name::RunId;
 use crate::outcome::{Failure, FailureClass, Outcome, SuiteOutcome, SuiteResult};
@@ -8,6 +9,7 @@ use crate::report::ci::annotations::{Level, of_verdict, tests};
 use crate::report::ci::place::Places;
 use crate::report::ci::{Screen, dialect};
 use crate::report::{outputs, summary};
+use crate::run::interrupted_before_plan;
 
 use super::escapes::tokens;
 
@@ -30,23 +32,14 @@ fn suite(name: &str, report: junit::Report) -> SuiteOutcome {
 }
 
 fn outcome(suites: Vec<SuiteOutcome>) -> Outcome {
+    // Of a run that has not begun, nothing else is known.
+    let nothing = interrupted_before_plan(SystemTime::UNIX_EPOCH, Signal::Interrupt);
     Outcome {
-        artifacts: std::collections::BTreeMap::new(),
-        usage: std::collections::BTreeMap::new(),
         failure: None,
         suites,
-        readiness: Vec::new(),
-        without: Vec::new(),
         signal: None,
-        teardown: None,
-        held: None,
-        artifacts: std::collections::BTreeMap::new(),
-        reachability: None,
-        artifacts: Default::default(),
-        usage: Default::default(),
-        report_problems: Vec::new(),
-        started: SystemTime::UNIX_EPOCH,
         duration: Duration::from_secs(5),
+        ..nothing
     }
 }
 
