@@ -4,6 +4,8 @@
 //! format), `at` (RFC 3339, UTC), `elapsed_ms` (since the start of the run), `event` (the kind),
 //! and the fields of the kind. Durations are in milliseconds.
 
+mod texts;
+
 use std::time::Duration;
 
 use serde::Serialize;

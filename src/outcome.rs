@@ -1,6 +1,7 @@
 //! What a run came to: the data that reports show and that the exit code is made from.
 
 mod explanation;
+mod texts;
 mod usage;
 
 use std::collections::BTreeMap;

@@ -59,6 +59,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "ci",
                 "config::diagnostic",
                 "config::model::reachability",
+                "config::size",
                 "config::source",
                 "config::suggest",
                 "image",
@@ -117,7 +118,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "reachability",
             ],
         ),
-        ("replay", &["config::suggest", "event", "junit", "outcome"]),
+        (
+            "replay",
+            &["config::suggest", "event", "junit", "mask", "outcome"],
+        ),
         (
             "report",
             &[

@@ -11,6 +11,7 @@ mod graph;
 mod host_command;
 mod lock;
 mod logs;
+mod masking;
 mod plan;
 mod project;
 mod ps;

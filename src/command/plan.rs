@@ -43,10 +43,10 @@ pub(super) async fn plan(arguments: Arguments) -> ExitCode {
     {
         Ok(planned) => {
             project::show(&planned.warnings);
-            say(planned.plan.to_text().trim_end());
+            say(&planned.masker.text(planned.plan.to_text().trim_end()));
             let readiness = planned.plan.readiness_text();
             if !readiness.is_empty() {
-                say(readiness.trim_end());
+                say(&planned.masker.text(readiness.trim_end()));
             }
             ExitCode::Passed
         }

@@ -10,6 +10,7 @@ use clap::{Args, value_parser};
 
 pub(super) use self::replayed::Replayed;
 use super::facts::Sources;
+use super::masking::{self, MaskArguments};
 use super::untrusted::UntrustedArguments;
 use super::{complain, lock, selected, showing, whereabouts};
 use crate::ci::nodes;
@@ -20,6 +21,7 @@ use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
 use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL, Subnet};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
+use crate::mask::Masker;
 use crate::name::{ContainerId, ServiceName, Shard};
 use crate::plan::command::HeldService;
 use crate::plan::host::Host;
@@ -102,13 +104,13 @@ impl FileArguments {
     /// loaded again, as such.
     pub(super) fn load(&self, flags: &Flags) -> Result<(Loaded, Configured, Request), ExitCode> {
         let (mut request, mut configured) = self.request(flags)?;
-        let mut loaded = load(&request)?;
+        let mut loaded = load(&request, &configured)?;
         let directory = loaded.project.directory.clone();
         if request.untrusted.is_none() && directory != request.named_directory() {
             configured = configure((&directory, &request), flags)?;
             if configured.settings.untrusted {
                 request.untrusted = self.strangers.untrusted(true)?;
-                loaded = load(&request)?;
+                loaded = load(&request, &configured)?;
             }
         }
         Ok((loaded, configured, request))
@@ -288,6 +290,8 @@ pub(super) struct ProjectArguments {
     /// Leave alone what dead runs have left
     #[arg(long)]
     no_gc: bool,
+    #[command(flatten)]
+    masks: MaskArguments,
 }
 
 impl ProjectArguments {
@@ -306,6 +310,7 @@ impl ProjectArguments {
             junit_profile: self.junit_profile.clone(),
             no_gc: self.no_gc,
             locked: self.locked,
+            output: self.masks.flags(),
             ..self.files.flags()
         }
     }
@@ -321,7 +326,9 @@ pub(super) struct Planned {
     pub(super) in_container: bool,
     /// The settings in force.
     pub(super) settings: Settings,
-    /// What the user should know.
+    /// Hides the secrets of the project and of the settings.
+    pub(super) masker: Masker,
+    /// What the user should know; what it says is masked.
     pub(super) warnings: Problems,
     /// Directory of the project.
     pub(super) directory: PathBuf,
@@ -378,7 +385,8 @@ async fn plan_with(
     engine: Option<&dyn Engine>,
 ) -> Result<Planned, ExitCode> {
     let (mut loaded, configured, request) = arguments.files.load(&arguments.flags())?;
-    let portable = replay::portable(&request, &BTreeSet::new());
+    let masked: BTreeSet<String> = configured.settings.output.mask.iter().cloned().collect();
+    let portable = replay::portable(&request, &masked);
     let sources = portable
         .as_ref()
         .map(|portable| Sources::of(portable, &loaded.project));
@@ -394,6 +402,13 @@ async fn plan_with(
         warnings.extend(not_in_held(&loaded.project));
     }
     warnings.extend(configured.warnings);
+    let environment = arguments.files.asked().environment;
+    let (masker, unmasked) = masking::masker(
+        &loaded.project.to_mask,
+        &configured.settings.output,
+        &environment,
+    )?;
+    masking::clean(&mut warnings, &masker);
     let warnings = arguments.files.judge(warnings)?;
     if let Some(suites) = part.suites() {
         suites.override_in(&mut loaded.project, &configured.settings);
@@ -422,8 +437,8 @@ async fn plan_with(
         None => Host::default(),
     };
     let mut plan = Plan::on_host(&project, identity, &selection, &host).map_err(|error| {
-        complain(&error.to_string());
-        showing::tell_problem(&error.to_string());
+        complain(&masker.text(&error.to_string()));
+        showing::tell_problem(&masker.text(&error.to_string()));
         ExitCode::Usage
     })?;
     // An engine that does not answer is told of by the run.
@@ -434,7 +449,9 @@ async fn plan_with(
     }
     // They are about where envrun runs, and not about the files that were judged.
     let here = plan.warnings.iter().map(Problem::warning);
-    let warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
+    let here = unmasked.into_iter().chain(here);
+    let mut warnings: Vec<Problem> = warnings.into_vec().into_iter().chain(here).collect();
+    masking::clean(&mut warnings, &masker);
     let subnet_pool = subnet::pool(configured.settings.subnet_pool);
     subnet::has_room(&plan, subnet_pool).map_err(|error| {
         complain(&error.to_string());
@@ -459,6 +476,7 @@ async fn plan_with(
         shard,
         parallel,
         settings: configured.settings,
+        masker,
         warnings: Problems::from(warnings),
         portable,
         sources,
@@ -554,9 +572,18 @@ fn configure(
     })
 }
 
-fn load(request: &Request) -> Result<Loaded, ExitCode> {
+/// Loads a project. Where it cannot be loaded, only what the settings name is known to be secret.
+fn load(request: &Request, configured: &Configured) -> Result<Loaded, ExitCode> {
     config::load(request).map_err(|problems| {
-        show(&problems);
+        let output = &configured.settings.output;
+        match masking::masker(&[], output, &request.environment) {
+            Ok((masker, _)) => {
+                let mut problems = problems.into_vec();
+                masking::clean(&mut problems, &masker);
+                show(&Problems::from(problems));
+            }
+            Err(code) => return code,
+        }
         ExitCode::Usage
     })
 }

@@ -60,7 +60,8 @@ pub(super) fn keep(reporters: &Reporters, planned: &mut Planned, subject: Subjec
     });
     let secrets = portable.values.clone();
     let bundle = bundle(subject, portable);
-    reporters.keep(Recording::new(bundle, secrets), facts, looking);
+    let recording = Recording::new(bundle, secrets, planned.masker.clone());
+    reporters.keep(recording, facts, looking);
 }
 
 fn bundle(subject: Subject<'_>, portable: Portable) -> Bundle {

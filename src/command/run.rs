@@ -207,9 +207,16 @@ pub(super) async fn perform(
         Err(_panicked) => return never_begun(&around, ExitCode::Bug).await,
     };
     let output = directory.path().to_path_buf();
-    let (surroundings, style) = showing.surroundings(planned.settings.ci);
+    let (mut surroundings, style) = showing.surroundings(planned.settings.ci);
+    surroundings.secrets = planned.masker.values().map(str::to_owned).collect();
     let profile = planned.settings.junit_profile.unwrap_or_default();
-    let reporters = Reporters::new(&planned.plan, directory, style, surroundings, profile);
+    let reporters = Reporters::new(
+        &planned.plan,
+        directory,
+        style,
+        surroundings,
+        (profile, &planned.masker),
+    );
     command.untrusted = planned.settings.untrusted;
     command.shard = planned.shard.map(|shard| shard.to_string());
     command.parallel = planned.parallel;
@@ -228,6 +235,7 @@ pub(super) async fn perform(
         subnet_pool,
         in_container,
         settings: configured,
+        masker,
         warnings,
         ..
     } = planned;
@@ -295,6 +303,7 @@ pub(super) async fn perform(
     }
     let wiring = Wiring {
         gate,
+        masker,
         engine,
         prober: Arc::new(HostProber),
         commands: Arc::new(HostCommands),

@@ -42,6 +42,7 @@ use self::read::Context;
 use self::setting::{Setting, find_files};
 use self::untrusted::{Confines, Untrusted};
 use self::yaml::{Mapping, Node, Value, shorten};
+use crate::mask::Secret;
 
 /// What is to be loaded, and everything that it may depend on.
 #[derive(Debug, Clone, Default)]
@@ -302,6 +303,13 @@ fn confine(
 ) {
     if let (Some(untrusted), Some(root)) = (&request.untrusted, canonical.root.mapping()) {
         untrusted::apply(project, root, untrusted, problems);
+        // Handed through by name by whoever calls, wherever the files put it.
+        let passed = untrusted.passed.iter();
+        project.to_mask.extend(passed.filter_map(|name| {
+            let value = request.environment.get(name)?;
+            let origin = format!("variable `{name}`");
+            Some(Secret::by_name(name.as_str(), origin, value.as_str()))
+        }));
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::{Aborted, Bundle, Facts, ImageUse, Problem, Results, State, SuiteRecord, TestRecord};
 use crate::event::Event;
 use crate::junit;
+use crate::mask::Masker;
 use crate::outcome::{Failure, Outcome, SuiteOutcome};
 
 /// Tests that did not fail and are told of each suite.
@@ -29,16 +30,19 @@ pub struct Recording {
     bundle: Bundle,
     /// Values that stand in no text of it.
     secrets: Vec<String>,
+    /// Hides secrets in all their spellings where texts of others stand.
+    masker: Masker,
 }
 
 impl Recording {
     /// The bundle of a run that begins.
     #[must_use]
-    pub fn new(bundle: Bundle, secrets: Vec<String>) -> Self {
+    pub fn new(bundle: Bundle, secrets: Vec<String>, masker: Masker) -> Self {
         let secrets = secrets.into_iter();
         Self {
             bundle,
             secrets: secrets.filter(|one| one.len() >= SHORTEST_SECRET).collect(),
+            masker,
         }
     }
 
@@ -125,6 +129,10 @@ impl Recording {
             // The model has references where secrets went, and is to be loaded as it is.
             if name != "project" && !self.secrets.is_empty() {
                 conceal(part, &self.secrets);
+            }
+            // Names of images and files are compared later, and hold no texts of others.
+            if matches!(name.as_str(), "facts" | "results") {
+                self.masker.json(part);
             }
         }
         let mut bytes = serde_json::to_vec_pretty(&json).unwrap_or_default();

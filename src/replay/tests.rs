@@ -80,7 +80,7 @@ fn bundle(suites: Vec<SuiteRecord>) -> Bundle {
 #[test]
 fn what_was_written_is_read_again() {
     let bundle = bundle(vec![suite("e2e", vec![test("shop", "price", "failed")])]);
-    let document = Recording::new(bundle.clone(), Vec::new()).document();
+    let document = Recording::new(bundle.clone(), Vec::new(), Masker::none()).document();
     assert_eq!(read(&document), Ok(bundle));
 }
 
@@ -98,7 +98,7 @@ fn secrets_stay_out_of_everything_but_the_model_which_has_none() {
     });
     bundle.project.model["services"]["db"]["image"] = json!("short");
     let secrets = vec!["hunter2hunter2".to_owned(), "short".to_owned()];
-    let document = Recording::new(bundle, secrets).document();
+    let document = Recording::new(bundle, secrets, Masker::none()).document();
     let read = read(&document).expect("a bundle");
     assert_eq!(
         read.results.suites[0].tests[0].message.as_deref(),
@@ -113,7 +113,7 @@ fn secrets_stay_out_of_everything_but_the_model_which_has_none() {
 
 #[test]
 fn every_beginning_of_a_file_is_refused_and_never_taken_for_less() {
-    let document = Recording::new(bundle(vec![silent("e2e")]), Vec::new()).document();
+    let document = Recording::new(bundle(vec![silent("e2e")]), Vec::new(), Masker::none()).document();
     let end = document.len() - 2;
     for length in 0..end {
         let error = read(&document[..length]).expect_err("cut");

@@ -27,9 +27,10 @@ mod table;
 mod terminal;
 mod writer;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -51,6 +52,7 @@ use crate::artifact::{Names, Record};
 use crate::engine::{DIRECTORY_LABEL, OutputChunk};
 use crate::event::Event;
 use crate::junit::Profile;
+use crate::mask::{self, Masker};
 use crate::name::{RunId, ServiceName};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -74,6 +76,10 @@ pub struct Reporters {
     run_file: OnceLock<RunFile>,
     /// For whom `junit.xml` is written.
     profile: Profile,
+    /// Everything passes it before any reporter sees it; the output of containers comes masked.
+    masker: Masker,
+    /// The builds' output, of which nobody says when it ends.
+    builds: Mutex<BTreeMap<String, mask::Stream>>,
 }
 
 impl Reporters {
@@ -84,7 +90,7 @@ impl Reporters {
         directory: OutputDirectory,
         style: Style,
         surroundings: Surroundings,
-        profile: Profile,
+        (profile, masker): (Profile, &Masker),
     ) -> Arc<Self> {
         let terminal = Terminal::start(style, directory.path().to_path_buf());
         let of_project = plan.labels.get(DIRECTORY_LABEL).map(Path::new);
@@ -103,6 +109,8 @@ impl Reporters {
             job,
             run_file: OnceLock::new(),
             profile,
+            masker: masker.clone(),
+            builds: Mutex::default(),
         })
     }
 
@@ -114,7 +122,34 @@ impl Reporters {
 
     /// Waits until the files and the terminal have got everything, or do not take any more.
     pub async fn close(&self) {
+        self.finish_builds();
         futures::join!(self.writer.flush(), self.terminal.flush());
+    }
+}
+
+impl Reporters {
+    /// Writes what of the builds' output was held back as a possible beginning of a secret.
+    fn finish_builds(&self) {
+        for (title, stream) in self.builds().iter_mut() {
+            let rest = stream.finish();
+            if !rest.is_empty() {
+                self.writer.output_at_once(Log::Build(title.clone()), rest);
+            }
+        }
+    }
+
+    /// What reporters see of an outcome.
+    fn masked<'outcome>(&self, outcome: &'outcome Outcome) -> Cow<'outcome, Outcome> {
+        if self.masker.is_none() {
+            return Cow::Borrowed(outcome);
+        }
+        let mut outcome = outcome.clone();
+        outcome.each_text(&mut |text| self.masker.clean(text));
+        Cow::Owned(outcome)
+    }
+
+    fn builds(&self) -> MutexGuard<'_, BTreeMap<String, mask::Stream>> {
+        self.builds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,7 +170,10 @@ pub fn write_without_plan(
 
 #[async_trait]
 impl Recorder for Reporters {
-    fn event(&self, elapsed: Duration, event: Event) {
+    fn event(&self, elapsed: Duration, mut event: Event) {
+        if !self.masker.is_none() {
+            event.each_text(&mut |text| self.masker.clean(text));
+        }
         if let Some((log, line)) = logs::between(&event) {
             self.writer.output_at_once(log, Bytes::from(line));
         }
@@ -153,9 +191,15 @@ impl Recorder for Reporters {
     }
 
     fn build_output(&self, title: &str, bytes: &[u8]) {
-        let log = Log::Build(title.to_owned());
-        self.writer
-            .output_at_once(log, Bytes::copy_from_slice(bytes));
+        let masked = self
+            .builds()
+            .entry(title.to_owned())
+            .or_insert_with(|| self.masker.stream())
+            .push(&Bytes::copy_from_slice(bytes));
+        if !masked.is_empty() {
+            let log = Log::Build(title.to_owned());
+            self.writer.output_at_once(log, masked);
+        }
     }
 
     fn artifacts(&self) -> Result<PathBuf, String> {
@@ -198,6 +242,8 @@ impl Recorder for Reporters {
 
     /// The verdict is on the screen when this is done.
     async fn write(&self, outcome: &Outcome) -> Vec<String> {
+        self.finish_builds();
+        let outcome = &self.masked(outcome);
         let document = junit::document(
             (&self.project, self.run),
             self.started,

@@ -103,6 +103,7 @@ impl Executor {
                 tails: Tails::default(),
                 meter: Meter::default(),
                 recent: Recent::default(),
+                masker: wiring.masker.clone(),
                 scouts: Scouts::default(),
                 listeners,
                 spools,

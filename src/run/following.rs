@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use super::shared::Shared;
 use crate::clock;
-use crate::engine::{EngineError, FailureKind, OutputChunk, Seen};
+use crate::engine::{EngineError, FailureKind, OutputChunk, OutputStream, Seen};
 use crate::event::Event;
+use crate::mask;
 use crate::name::{ContainerId, ServiceName};
 
 /// How much later than the end of its output the end of a container may be known.
@@ -69,15 +70,76 @@ pub(super) async fn follow(
     shared: Arc<Shared>,
     service: ServiceName,
     container: ContainerId,
-    mut output: Output,
+    output: Output,
     mut follower: Follower,
+) {
+    let mut masking = Masking::new(&shared);
+    read(
+        &shared,
+        (&service, &container),
+        (output, &mut masking),
+        &mut follower,
+    )
+    .await;
+    // The last line may be without an end, and its end the beginning of a secret.
+    for chunk in masking.finish() {
+        hand_on(&shared, &service, &chunk).await;
+    }
+    shared.recorder.output_ended(&service);
+}
+
+/// Secrets are searched for in each stream by itself, over all pieces and connections.
+pub(super) struct Masking([(OutputStream, mask::Stream); 2]);
+
+impl Masking {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let streams = [OutputStream::Stdout, OutputStream::Stderr];
+        Self(streams.map(|stream| (stream, shared.masker.stream())))
+    }
+
+    /// What of a chunk, and of those before it, can be shown.
+    pub(super) fn push(&mut self, mut chunk: OutputChunk) -> OutputChunk {
+        for (stream, masking) in &mut self.0 {
+            if *stream == chunk.stream {
+                chunk.bytes = masking.push(&chunk.bytes);
+            }
+        }
+        chunk
+    }
+
+    /// What is left at the end.
+    pub(super) fn finish(&mut self) -> [OutputChunk; 2] {
+        self.0.each_mut().map(|(stream, masking)| OutputChunk {
+            stream: *stream,
+            bytes: masking.finish(),
+        })
+    }
+}
+
+/// Hands output on to everybody who shows or keeps it.
+pub(super) async fn hand_on(shared: &Shared, service: &ServiceName, chunk: &OutputChunk) {
+    if !chunk.bytes.is_empty() {
+        shared.tails.push(service, chunk.stream, &chunk.bytes);
+        let at = shared.begun.elapsed();
+        shared
+            .recent
+            .push(service, (chunk.stream, &chunk.bytes), at);
+        shared.recorder.output(service, chunk).await;
+    }
+}
+
+async fn read(
+    shared: &Arc<Shared>,
+    (service, container): (&ServiceName, &ContainerId),
+    (mut output, masking): (Output, &mut Masking),
+    follower: &mut Follower,
 ) {
     let mut fruitless = 0;
     let mut has_ended = false;
     loop {
-        let before = shared.seen(&container);
-        let end = pass_on(&shared, &service, &container, output).await;
-        if shared.seen(&container) != before {
+        let before = shared.seen(container);
+        let end = pass_on(shared, (service, container), output, masking).await;
+        if shared.seen(container) != before {
             fruitless = 0;
         }
         if !has_ended {
@@ -85,7 +147,7 @@ pub(super) async fn follow(
             has_ended = clock::within(END_KNOWN, &mut follower.ended).await.is_ok();
         }
         let reason = match end {
-            End::Closed if has_ended || !may_say_more(&shared, &container).await => return,
+            End::Closed if has_ended || !may_say_more(shared, container).await => return,
             End::Closed => "the connection was closed".to_owned(),
             End::Broken(error) if error.kind == FailureKind::NotFound => return,
             End::Broken(error) => error.message,
@@ -98,7 +160,7 @@ pub(super) async fn follow(
         clock::pause(TAKE_UP).await;
         output = shared
             .engine
-            .output_after(&container, shared.seen(&container));
+            .output_after(container, shared.seen(container));
     }
 }
 
@@ -112,9 +174,9 @@ async fn may_say_more(shared: &Shared, container: &ContainerId) -> bool {
 
 async fn pass_on(
     shared: &Shared,
-    service: &ServiceName,
-    container: &ContainerId,
+    (service, container): (&ServiceName, &ContainerId),
     mut output: Output,
+    masking: &mut Masking,
 ) -> End {
     while let Some(chunk) = output.next().await {
         let chunk = match chunk {
@@ -123,16 +185,12 @@ async fn pass_on(
             Err(error) => return End::Broken(error),
         };
         shared.saw(container, &chunk);
-        shared.tails.push(service, chunk.stream, &chunk.bytes);
-        let at = shared.begun.elapsed();
-        shared
-            .recent
-            .push(service, (chunk.stream, &chunk.bytes), at);
+        // Probes wait for what the container says, and tell nobody of it.
         shared.listeners.hear(service, chunk.stream, &chunk.bytes);
         shared
             .spools
             .hear(service, container, chunk.stream, &chunk.bytes);
-        shared.recorder.output(service, &chunk).await;
+        hand_on(shared, service, &masking.push(chunk)).await;
     }
     End::Closed
 }

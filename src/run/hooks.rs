@@ -94,7 +94,7 @@ async fn record(shared: &Shared, task: &HookTask, outcome: &ExecOutcome) {
     if !outcome.output_tail.is_empty() {
         let chunk = OutputChunk {
             stream: OutputStream::Stdout,
-            bytes: Bytes::from(outcome.output_tail.clone()),
+            bytes: Bytes::from(shared.masker.text(&outcome.output_tail).into_owned()),
         };
         shared.recorder.output(&task.service, &chunk).await;
     }

@@ -64,6 +64,7 @@ use crate::clock;
 use crate::engine::{Engine, EngineError, OutputChunk};
 use crate::event::Event;
 use crate::exit_code::Signal;
+use crate::mask::Masker;
 use crate::name::ServiceName;
 use crate::outcome::{Failure, FailureClass, Outcome, TeardownReport};
 use crate::plan::Plan;
@@ -79,6 +80,9 @@ pub trait Recorder: Send + Sync + 'static {
     /// A container has written something. Returns when there is room for more: a container that
     /// writes faster than its log can be written is slowed down, as by a pipe.
     async fn output(&self, service: &ServiceName, chunk: &OutputChunk);
+    /// A container will write nothing more, unless it is started again: what it wrote last is a line,
+    /// whatever ends it.
+    fn output_ended(&self, _service: &ServiceName) {}
     /// The build of this title has written something.
     fn build_output(&self, title: &str, bytes: &[u8]);
     /// The directory that files of containers are put into, made where it is not there yet. May block.
@@ -112,6 +116,8 @@ pub struct Wiring {
     pub signals: mpsc::UnboundedReceiver<Signal>,
     /// Limits of teardown.
     pub limits: Limits,
+    /// Takes secrets out of the output of containers, before anybody but their probes gets it.
+    pub masker: Masker,
 }
 
 /// The outcome of a run that a signal has ended before it had a plan: nothing was started.

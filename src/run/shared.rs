@@ -20,6 +20,7 @@ use super::spool::Spools;
 use crate::clock::Instant;
 use crate::engine::{Engine, EngineError, Seen};
 use crate::event::Event;
+use crate::mask::Masker;
 use crate::name::{ContainerId, RunId, ServiceName};
 use crate::plan::StepId;
 
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) recent: Recent,
     /// What containers use.
     pub(super) meter: Meter,
+    pub(super) masker: Masker,
     pub(super) agents: Arc<Agents>,
     /// Those that look why something has failed.
     pub(super) scouts: Scouts,

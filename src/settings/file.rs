@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{FILE_NAME, Settings, parse_starts, pool};
+use super::{FILE_NAME, Settings, output, parse_starts, pool};
 use crate::artifact::Limits;
 use crate::ci::Choice;
 use crate::config::diagnostic::Problem;
@@ -30,8 +30,12 @@ const KEYS: &[&str] = &[
     "gc",
     "internet",
     "junit_profile",
+    "live",
     "locked",
+    "log_limit",
+    "mask",
     "mirror",
+    "no_mask",
     "parallel",
     "subnet_pool",
     "untrusted",
@@ -120,6 +124,22 @@ pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Read {
             "locked" => {
                 others.push(source.place(key.span()));
                 settings.locked = read_switch(source, value, problems).unwrap_or_default();
+            }
+            "live" => {
+                others.push(source.place(key.span()));
+                settings.output.live = output::read_live(source, value, problems);
+            }
+            "log_limit" => {
+                others.push(source.place(key.span()));
+                settings.output.log_limit = output::read_limit(source, value, problems);
+            }
+            "mask" | "no_mask" => {
+                others.push(source.place(key.span()));
+                let names = output::read_names(source, value, problems).unwrap_or_default();
+                match key.get_ref().as_ref() {
+                    "mask" => settings.output.mask = names,
+                    _ => settings.output.no_mask = names,
+                }
             }
             "mirror" => {
                 others.push(source.place(key.span()));

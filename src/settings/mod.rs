@@ -6,11 +6,13 @@
 //! one. It touches neither an engine nor the network.
 
 mod file;
+mod output;
 mod pool;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use self::output::{Live, Output, OutputFlags};
 use crate::artifact::Limits;
 use crate::ci::Choice;
 use crate::config::diagnostic::{Problem, Problems, Severity};
@@ -65,6 +67,10 @@ const VARIABLES: &[&str] = &[
     ARTIFACT_LIMIT,
     JUNIT_PROFILE,
     MIRROR,
+    output::LIVE,
+    output::LOG_LIMIT,
+    output::MASK,
+    output::NO_MASK,
     BUILD,
     CI,
     CONCURRENT_STARTS,
@@ -98,6 +104,8 @@ pub struct Flags {
     pub subnet_pool: Option<String>,
     /// `--locked`.
     pub locked: bool,
+    /// What is said of output.
+    pub output: OutputFlags,
 }
 
 /// The settings in force.
@@ -128,6 +136,8 @@ pub struct Settings {
     pub artifact_limit: Option<Limits>,
     /// For whom `junit.xml` is written.
     pub junit_profile: Option<Profile>,
+    /// What of output is shown, kept and hidden.
+    pub output: Output,
 }
 
 /// Settings, and what the user should know of them.
@@ -274,6 +284,7 @@ pub fn load(
         }
         profile
     });
+    let output = output::combine(from_file.output, environment, &flags.output, &mut problems);
     problems.extend(environment.keys().filter_map(|name| misspelt(name)));
     if problems
         .iter()
@@ -305,6 +316,7 @@ pub fn load(
                 .flatten()
                 .next()
                 .or(from_file.junit_profile),
+            output,
             untrusted,
         },
         warnings: problems,

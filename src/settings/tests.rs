@@ -88,7 +88,7 @@ hub = \"m.example\"
         problems(text),
         [
             "envrun.toml:1:1: unknown key `miror` of envrun.toml\n  did you mean `mirror`?",
-            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `artifact_limit`, `ci`, `concurrent_starts`, `gc`, `internet`, `junit_profile`, `locked`, `mirror`, `parallel`, `subnet_pool`, `untrusted`",
+            "envrun.toml:2:1: unknown key `subnets` of envrun.toml\n  the keys are `artifact_limit`, `ci`, `concurrent_starts`, `gc`, `internet`, `junit_profile`, `live`, `locked`, `log_limit`, `mask`, `mirror`, `no_mask`, `parallel`, `subnet_pool`, `untrusted`",
             "envrun.toml:5:1: `hub` is no registry\n  write it as references do, such as `\"docker.io\"`, in quotes",
             "envrun.toml:6:16: `https://m.example` is no mirror\n  a mirror is named without `http://` or `https://`: the engine knows which it speaks",
             "envrun.toml:6:37: expected a text or a list of texts, found integer",
@@ -126,6 +126,7 @@ fn what_is_wrong_with_variables_and_flags_is_told_too() {
         no_gc: false,
         untrusted: false,
         locked: false,
+        output: OutputFlags::default(),
     };
     let problems = load(Path::new("/"), &environment, &flags).expect_err("both are wrong");
     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -464,4 +465,67 @@ fn the_profile_of_reports_is_said_by_the_file_the_variable_or_the_flag() {
             "envrun.toml:1:17: `junit_profile` must be the name of a profile\n  `default`, or `strict` for readers that hold to a schema"
         ]
     );
+}
+
+#[test]
+fn who_is_to_mask_something_adds_to_the_others_and_who_shows_something_stands_over_them() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join(FILE_NAME);
+    let text = "mask = [\"A\"]\nno_mask = [\"B\"]\nlive = true\nlog_limit = \"10m\"\n";
+    fs::write(path, text).expect("written");
+    let load = |variables: &[(&str, &str)], untrusted: bool| {
+        let environment = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let flags = Flags {
+            untrusted,
+            output: OutputFlags {
+                mask: vec!["C".to_owned()],
+                ..OutputFlags::default()
+            },
+            ..Flags::default()
+        };
+        let loaded = load(directory.path(), &environment, &flags);
+        loaded
+            .map(|loaded| loaded.settings.output)
+            .map_err(|problems| problems.render(false, 100))
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let of_file = load(&[], false).expect("a good file");
+    assert_eq!(of_file.mask, names(&["A", "C"]));
+    assert_eq!(of_file.no_mask, names(&["B"]));
+    assert_eq!(of_file.live, Some(Live::Suites));
+    assert_eq!(of_file.log_limit, Some(10 << 20));
+    let over = [
+        (output::MASK, "D, E"),
+        (output::LIVE, "api,db"),
+        (output::LOG_LIMIT, "0"),
+    ];
+    let over = load(&over, false).expect("good variables");
+    assert_eq!(over.mask, names(&["A", "C", "D", "E"]));
+    assert_eq!(over.live, Some(Live::These(names(&["api", "db"]))));
+    assert_eq!(over.log_limit, Some(0));
+    // A file of strangers masks nothing and, what counts, unmasks nothing.
+    let strangers = load(&[], true).expect("not read");
+    assert_eq!(strangers.mask, names(&["C"]));
+    assert_eq!(strangers.no_mask, names(&[]));
+    assert_eq!(
+        load(&[(output::LIVE, "0")], false).map(|output| output.live),
+        Ok(Some(Live::Nobody))
+    );
+    let wrong = load(&[(output::LOG_LIMIT, "much")], false).expect_err("no size");
+    assert!(
+        wrong.contains("variable `ENVRUN_LOG_LIMIT` is no size: `much`"),
+        "{wrong}"
+    );
+    let wrong = problems("mask = \"A\"\nlive = 3\nlog_limit = true\nno_mask = [1]\n").join("\n");
+    for part in [
+        "expected a list of names, found string",
+        "expected `true`, `false`, `\"all\"` or a list of services, found integer",
+        "expected a size, found boolean",
+        "expected a name, found integer",
+    ] {
+        assert!(wrong.contains(part), "{wrong}");
+    }
 }

@@ -20,6 +20,7 @@ mod host_command;
 mod images;
 mod injection;
 mod isolation;
+mod masking;
 mod networks;
 mod reachability;
 mod replicas;

@@ -11,6 +11,7 @@ use envrun::engine::OutputChunk;
 use envrun::engine::memory::{Behaviour, MemoryEngine};
 use envrun::event::Event;
 use envrun::exit_code::Signal;
+use envrun::mask::Masker;
 use envrun::name::{RunId, ServiceName};
 use envrun::outcome::Outcome;
 use envrun::plan::{Plan, Selection, subnet};
@@ -89,6 +90,8 @@ pub(crate) struct Told {
     pub(crate) nowhere: Option<String>,
     events: Mutex<Vec<(Duration, Event)>>,
     records: Mutex<Vec<Record>>,
+    /// What was recorded of the output of each service.
+    output: Mutex<BTreeMap<String, String>>,
 }
 
 /// What a watchdog would read.
@@ -103,6 +106,12 @@ impl IntentSink for Pipe {
 }
 
 impl Told {
+    /// What was recorded of the output of a service.
+    pub(crate) fn printed(&self, service: &str) -> String {
+        let output = self.output.lock().expect("not poisoned");
+        output.get(service).cloned().unwrap_or_default()
+    }
+
     /// All events, in order.
     pub(crate) fn events(&self) -> Vec<Event> {
         let events = self.events.lock().expect("not poisoned");
@@ -212,7 +221,14 @@ impl Recorder for Told {
             .push((elapsed, event));
     }
 
-    async fn output(&self, _service: &ServiceName, _chunk: &OutputChunk) {}
+    async fn output(&self, service: &ServiceName, chunk: &OutputChunk) {
+        let mut output = self.output.lock().expect("not poisoned");
+        let text = String::from_utf8_lossy(&chunk.bytes);
+        output
+            .entry(service.to_string())
+            .or_default()
+            .push_str(&text);
+    }
 
     fn build_output(&self, _title: &str, _bytes: &[u8]) {}
 
@@ -276,7 +292,14 @@ pub(crate) async fn run_with(
     signals: &[(Duration, Signal)],
 ) -> Finished {
     let commands = Arc::new(Commander::default());
-    run_whole(engine, plan, settings, signals, (Arc::new(Open), commands)).await
+    run_whole(
+        engine,
+        plan,
+        settings,
+        signals,
+        (Arc::new(Open), commands, Masker::none()),
+    )
+    .await
 }
 
 /// The same with a command on the host.
@@ -288,7 +311,14 @@ pub(crate) async fn run_commanding(
     commands: &Arc<Commander>,
 ) -> Finished {
     let commands = Arc::clone(commands);
-    run_whole(engine, plan, settings, signals, (Arc::new(Open), commands)).await
+    run_whole(
+        engine,
+        plan,
+        settings,
+        signals,
+        (Arc::new(Open), commands, Masker::none()),
+    )
+    .await
 }
 
 /// The same behind a gate for container starts.
@@ -299,7 +329,27 @@ pub(crate) async fn run_behind(
     gate: Arc<dyn StartGate>,
 ) -> Finished {
     let commands = Arc::new(Commander::default());
-    run_whole(engine, plan, settings(), signals, (gate, commands)).await
+    run_whole(
+        engine,
+        plan,
+        settings(),
+        signals,
+        (gate, commands, Masker::none()),
+    )
+    .await
+}
+
+/// The same where some values are secret.
+pub(crate) async fn run_masked(engine: &MemoryEngine, plan: Plan, masker: Masker) -> Finished {
+    let commands = Arc::new(Commander::default());
+    run_whole(
+        engine,
+        plan,
+        settings(),
+        &[],
+        (Arc::new(Open), commands, masker),
+    )
+    .await
 }
 
 async fn run_whole(
@@ -307,7 +357,7 @@ async fn run_whole(
     plan: Plan,
     settings: Settings,
     signals: &[(Duration, Signal)],
-    (gate, commands): (Arc<dyn StartGate>, Arc<Commander>),
+    (gate, commands, masker): (Arc<dyn StartGate>, Arc<Commander>, Masker),
 ) -> Finished {
     let told = Arc::new(Told::default());
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -327,6 +377,7 @@ async fn run_whole(
         gate,
         signals: receiver,
         limits: Limits::default(),
+        masker,
     };
     let outcome = Box::pin(envrun::run::run(plan, settings, wiring)).await;
     Finished { outcome, told }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{FileArguments, ProjectArguments, SuiteArguments};
 use crate::ci::nodes;
+use crate::command::masking::MaskArguments;
 use crate::command::untrusted::UntrustedArguments;
 use crate::replay::CommandLine;
 
@@ -64,6 +65,7 @@ impl ProjectArguments {
             },
             mirrors: Vec::new(),
             junit_profile: None,
+            masks: MaskArguments::default(),
             artifact_limit: None,
             concurrent_starts: starts.map(|starts| starts.to_string()),
             subnet_pool: None,

@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::reports::Stamps;
 use super::effect::{CollectedReport, Input};
+use super::following::{Masking, hand_on};
 use super::ledger::{Ledger, Record};
 use super::shared::Shared;
 use crate::clock;
@@ -292,10 +293,14 @@ async fn follow(
     suite: ServiceName,
     mut output: BoxStream<'static, OutputChunk>,
 ) {
+    let mut masking = Masking::new(&shared);
     while let Some(chunk) = output.next().await {
-        shared.tails.push(&suite, chunk.stream, &chunk.bytes);
-        shared.recorder.output(&suite, &chunk).await;
+        hand_on(&shared, &suite, &masking.push(chunk)).await;
     }
+    for chunk in masking.finish() {
+        hand_on(&shared, &suite, &chunk).await;
+    }
+    shared.recorder.output_ended(&suite);
 }
 
 /// The end of the command itself, by itself or as it is wanted.
