@@ -133,6 +133,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "exit_code",
                 "junit",
                 "lease",
+                "lines",
                 "mask",
                 "name",
                 "outcome",

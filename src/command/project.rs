@@ -27,6 +27,7 @@ use crate::plan::command::HeldService;
 use crate::plan::host::Host;
 use crate::plan::subnet;
 use crate::plan::{HostCommand, Plan, Selection, isolation, within};
+use crate::report::colour;
 use crate::run::gc::Found;
 use crate::settings::{self, Flags, Loaded as Configured, Settings};
 
@@ -592,7 +593,7 @@ fn load(request: &Request, configured: &Configured) -> Result<Loaded, ExitCode> 
 pub(super) fn show(problems: &Problems) {
     showing::tell_problems(problems.iter());
     if !problems.is_empty() {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colour = colour::wanted(std::io::stderr().is_terminal());
         let _ = std::io::stderr().write_all(problems.render(colour, WIDTH).as_bytes());
     }
 }

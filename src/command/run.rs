@@ -207,16 +207,20 @@ pub(super) async fn perform(
         Err(_panicked) => return never_begun(&around, ExitCode::Bug).await,
     };
     let output = directory.path().to_path_buf();
-    let (mut surroundings, style) = showing.surroundings(planned.settings.ci);
-    surroundings.secrets = planned.masker.values().map(str::to_owned).collect();
-    let profile = planned.settings.junit_profile.unwrap_or_default();
-    let reporters = Reporters::new(
-        &planned.plan,
-        directory,
-        style,
-        surroundings,
-        (profile, &planned.masker),
-    );
+    let Planned {
+        plan,
+        settings,
+        masker,
+        ..
+    } = &planned;
+    let mut handling = match showing.handling(&settings.output, plan, masker) {
+        Ok(handling) => handling,
+        Err(code) => return never_begun(&around, code).await,
+    };
+    handling.profile = settings.junit_profile.unwrap_or_default();
+    let (mut surroundings, style) = showing.surroundings(settings.ci);
+    surroundings.secrets = masker.values().map(str::to_owned).collect();
+    let reporters = Reporters::new(&planned.plan, directory, style, surroundings, handling);
     command.untrusted = planned.settings.untrusted;
     command.shard = planned.shard.map(|shard| shard.to_string());
     command.parallel = planned.parallel;

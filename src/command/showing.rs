@@ -1,14 +1,24 @@
 //! Where a run is shown beside its reports: in the words of a CI system, and in a summary for people.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use clap::Args;
 
+use super::complain;
 use crate::ci::{Choice, Ci, Provider};
+use crate::config::model::Role;
+use crate::config::size;
+use crate::config::suggest::did_you_mean;
 use crate::config::{Problem, Severity};
-use crate::report::{self, Complaint, Style, Surroundings};
+use crate::exit_code::ExitCode;
+use crate::mask::Masker;
+use crate::name::ServiceName;
+use crate::plan::{Plan, PlannedService};
+use crate::report::{self, Complaint, DEFAULT_LOG_LIMIT, Handling, Style, Surroundings};
+use crate::settings::{Live, Output};
 
 /// How a run is shown.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +30,17 @@ pub(super) struct ShowingArguments {
     /// Write a summary in Markdown to this file
     #[arg(long, value_name = "FILE")]
     pub(super) summary: Option<PathBuf>,
+    /// Show the output of the suites as it comes; `--live=all` shows that of all services, `--live=e2e,api`
+    /// that of these
+    #[arg(long, value_name = "SERVICES", num_args = 0..=1, require_equals = true, default_missing_value = "suites")]
+    live: Option<String>,
+    /// Most that is kept of the output of a service, its beginning and its end; 0 is no limit [default: 1g]
+    #[arg(long, value_name = "SIZE", value_parser = log_limit)]
+    log_limit: Option<u64>,
+}
+
+fn log_limit(text: &str) -> Result<u64, String> {
+    size::parse(text).ok_or_else(|| "it is a size such as `100m`; 0 is no limit".to_owned())
 }
 
 fn choice(text: &str) -> Result<Choice, String> {
@@ -98,6 +119,69 @@ impl ShowingArguments {
             shown,
             ..Surroundings::default()
         }
+    }
+
+    /// What is done with the output of the containers of a plan. What is wrong has been printed when
+    /// this fails.
+    pub(super) fn handling(
+        &self,
+        configured: &Output,
+        plan: &Plan,
+        masker: &Masker,
+    ) -> Result<Handling, ExitCode> {
+        let asked = self.live.as_deref().map(Live::parse);
+        let shown = asked.as_ref().or(configured.live.as_ref());
+        let services = plan.services.iter();
+        let command = plan.command.as_ref().map(|command| command.name.clone());
+        let live = match shown {
+            None | Some(Live::Nobody) => BTreeSet::new(),
+            Some(Live::All) => services
+                .map(|(name, _)| name.clone())
+                .chain(command)
+                .collect(),
+            Some(Live::Suites) => services
+                .filter(|(_, planned)| planned.service.role == Role::Suite)
+                .map(|(name, _)| name.clone())
+                .chain(command)
+                .collect(),
+            Some(Live::These(wanted)) => {
+                let is_of = |planned: &PlannedService, name: &ServiceName, wanted: &str| {
+                    planned.of.as_str() == wanted || name.as_str() == wanted
+                };
+                for wanted in wanted {
+                    let mut services = plan.services.iter();
+                    // Settings may be those of several projects.
+                    let is_command = command.as_ref().is_some_and(|name| name.as_str() == wanted);
+                    if asked.is_some()
+                        && !is_command
+                        && !services.any(|(name, one)| is_of(one, name, wanted))
+                    {
+                        let known = plan.services.values().map(|one| one.of.as_str());
+                        let help = did_you_mean(wanted, known);
+                        let help = help.unwrap_or_else(|| "see `envrun plan`".to_owned());
+                        complain(&format!(
+                            "no service `{wanted}` of `--live` takes part in this run\nhint: {help}"
+                        ));
+                        return Err(ExitCode::Usage);
+                    }
+                }
+                let any = |name: &ServiceName, one: &PlannedService| {
+                    wanted.iter().any(|wanted| is_of(one, name, wanted))
+                };
+                services
+                    .filter(|(name, one)| any(name, one))
+                    .map(|(name, _)| name.clone())
+                    .chain(command.filter(|name| wanted.iter().any(|one| one == name.as_str())))
+                    .collect()
+            }
+        };
+        let log_limit = self.log_limit.or(configured.log_limit);
+        Ok(Handling {
+            masker: masker.clone(),
+            live,
+            log_limit: log_limit.unwrap_or(DEFAULT_LOG_LIMIT),
+            ..Handling::default()
+        })
     }
 
     /// What is around this run, and the style in which it is told; `configured` is what the settings say.

@@ -113,7 +113,8 @@ fn secrets_stay_out_of_everything_but_the_model_which_has_none() {
 
 #[test]
 fn every_beginning_of_a_file_is_refused_and_never_taken_for_less() {
-    let document = Recording::new(bundle(vec![silent("e2e")]), Vec::new(), Masker::none()).document();
+    let document =
+        Recording::new(bundle(vec![silent("e2e")]), Vec::new(), Masker::none()).document();
     let end = document.len() - 2;
     for length in 0..end {
         let error = read(&document[..length]).expect_err("cut");

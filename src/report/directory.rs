@@ -32,6 +32,8 @@ pub const MATRIX: &str = "reachability.json";
 /// The outcome as values for later jobs, in CI.
 pub(super) const OUTPUTS: &str = "envrun.env";
 pub(super) const LOGS: &str = "logs";
+/// The folder of the logs with times, in that of the logs.
+pub(super) const TIMED: &str = "timed";
 /// The folder of the builds' logs, in that of the logs.
 pub(super) const BUILDS: &str = "builds";
 
@@ -95,16 +97,19 @@ impl OutputDirectory {
             path: path.clone(),
             source,
         };
-        let folders = [path.join(LOGS), path.join(LOGS).join(BUILDS)];
+        let logs = path.join(LOGS);
+        let folders = [logs.clone(), logs.join(BUILDS), logs.join(TIMED)];
         // The directory may be one of a checkout, and what it holds somebody else's: what is written
         // here must not come out elsewhere.
-        for own in [path.join(LOCK), folders[0].clone(), folders[1].clone()] {
+        for own in [path.join(LOCK)].iter().chain(&folders) {
             if own.is_symlink() {
                 let message = format!("`{}` in it is a link", own.display());
                 return Err(unusable(std::io::Error::other(message)));
             }
         }
-        fs::create_dir_all(&folders[1]).map_err(unusable)?;
+        for folder in &folders {
+            fs::create_dir_all(folder).map_err(unusable)?;
+        }
         let lock = File::create(path.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -224,7 +229,10 @@ mod tests {
         let elsewhere = parent.path().join("elsewhere");
         fs::create_dir(&elsewhere).expect("created");
         fs::write(elsewhere.join("precious.log"), "precious").expect("written");
-        for (number, name) in [".lock", "logs", "logs/builds"].into_iter().enumerate() {
+        for (number, name) in [".lock", "logs", "logs/builds", "logs/timed"]
+            .into_iter()
+            .enumerate()
+        {
             let path = parent.path().join(number.to_string());
             let link = path.join(name);
             fs::create_dir_all(link.parent().expect("a parent")).expect("created");

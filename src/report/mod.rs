@@ -6,6 +6,7 @@
 
 mod agent;
 mod ci;
+pub mod colour;
 mod directory;
 mod events;
 mod explanation;
@@ -13,6 +14,8 @@ mod growing;
 mod job;
 mod junit;
 mod kept;
+mod limited;
+mod live;
 mod logs;
 mod markdown;
 mod outputs;
@@ -28,7 +31,7 @@ mod terminal;
 mod writer;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -43,12 +46,13 @@ pub use self::directory::{
 };
 use self::job::Job;
 pub use self::job::{Surroundings, tell_ending};
-use self::logs::Log;
+use self::logs::{Log, Stamp};
 use self::replay::RunFile;
 pub use self::terminal::Style;
 use self::terminal::Terminal;
 use self::writer::Writer;
 use crate::artifact::{Names, Record};
+use crate::clock::{self, Instant};
 use crate::engine::{DIRECTORY_LABEL, OutputChunk};
 use crate::event::Event;
 use crate::junit::Profile;
@@ -58,6 +62,22 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::replay::{Facts, Recording};
 use crate::run::Recorder;
+
+/// What is done with output.
+#[derive(Debug, Clone, Default)]
+pub struct Handling {
+    /// Takes secrets out of everything.
+    pub masker: Masker,
+    /// The containers whose output is shown as it comes.
+    pub live: BTreeSet<ServiceName>,
+    /// Bytes that are kept of the output of each container; 0: any number.
+    pub log_limit: u64,
+    /// For whom `junit.xml` is written.
+    pub profile: Profile,
+}
+
+/// Bytes that are kept of the output of each container unless told otherwise: 1 GiB.
+pub const DEFAULT_LOG_LIMIT: u64 = 1 << 30;
 
 /// All reporters of a run.
 pub struct Reporters {
@@ -78,6 +98,10 @@ pub struct Reporters {
     profile: Profile,
     /// Everything passes it before any reporter sees it; the output of containers comes masked.
     masker: Masker,
+    /// Whose output is shown as it comes.
+    live: BTreeSet<ServiceName>,
+    /// When the run began, as its events count time.
+    begun: OnceLock<Instant>,
     /// The builds' output, of which nobody says when it ends.
     builds: Mutex<BTreeMap<String, mask::Stream>>,
 }
@@ -90,9 +114,15 @@ impl Reporters {
         directory: OutputDirectory,
         style: Style,
         surroundings: Surroundings,
-        (profile, masker): (Profile, &Masker),
+        handling: Handling,
     ) -> Arc<Self> {
-        let terminal = Terminal::start(style, directory.path().to_path_buf());
+        let Handling {
+            masker,
+            live,
+            log_limit,
+            profile,
+        } = handling;
+        let terminal = Terminal::start(style, directory.path().to_path_buf(), &live);
         let of_project = plan.labels.get(DIRECTORY_LABEL).map(Path::new);
         let project = (plan.project.as_str(), of_project.unwrap_or(Path::new("")));
         let job = Job::new(surroundings, project, plan.run, directory.path());
@@ -104,12 +134,14 @@ impl Reporters {
             tests: Mutex::default(),
             run: plan.run,
             started: SystemTime::now(),
-            writer: Writer::start(directory),
+            writer: Writer::start(directory, log_limit),
             terminal,
             job,
             run_file: OnceLock::new(),
             profile,
-            masker: masker.clone(),
+            masker,
+            live,
+            begun: OnceLock::new(),
             builds: Mutex::default(),
         })
     }
@@ -136,6 +168,12 @@ impl Reporters {
                 self.writer.output_at_once(Log::Build(title.clone()), rest);
             }
         }
+    }
+
+    /// The time on the clock of the events.
+    fn now(&self) -> SystemTime {
+        let elapsed = self.begun.get().map(Instant::elapsed).unwrap_or_default();
+        self.started.checked_add(elapsed).unwrap_or(self.started)
     }
 
     /// What reporters see of an outcome.
@@ -171,6 +209,11 @@ pub fn write_without_plan(
 #[async_trait]
 impl Recorder for Reporters {
     fn event(&self, elapsed: Duration, mut event: Event) {
+        if matches!(event, Event::RunStarted { .. }) {
+            let now = clock::now();
+            let begun = now.checked_sub(elapsed).unwrap_or(now);
+            let _ = self.begun.set(begun);
+        }
         if !self.masker.is_none() {
             event.each_text(&mut |text| self.masker.clean(text));
         }
@@ -187,7 +230,21 @@ impl Recorder for Reporters {
 
     async fn output(&self, service: &ServiceName, chunk: &OutputChunk) {
         let log = Log::Service(service.clone());
-        self.writer.output(log, chunk.bytes.clone()).await;
+        let stamp = Stamp {
+            at: self.now(),
+            stream: chunk.stream,
+        };
+        self.writer.output(log, stamp, chunk.bytes.clone()).await;
+        if self.live.contains(service) {
+            self.terminal.output(service, chunk).await;
+        }
+    }
+
+    fn output_ended(&self, service: &ServiceName) {
+        self.writer.ended(Log::Service(service.clone()));
+        if self.live.contains(service) {
+            self.terminal.output_ended(service);
+        }
     }
 
     fn build_output(&self, title: &str, bytes: &[u8]) {
@@ -243,6 +300,7 @@ impl Recorder for Reporters {
     /// The verdict is on the screen when this is done.
     async fn write(&self, outcome: &Outcome) -> Vec<String> {
         self.finish_builds();
+        self.writer.settle();
         let outcome = &self.masked(outcome);
         let document = junit::document(
             (&self.project, self.run),

@@ -2,21 +2,27 @@
 //!
 //! Progress goes to standard error, the verdict to standard output.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::ci::{self, Piece, Screen};
+use super::colour;
+use super::live::Live;
 use super::progress::Progress;
 use super::pulls::Pacing;
 use super::{plain, table};
 use crate::ci::Provider;
 use crate::clock;
+use crate::engine::OutputChunk;
 use crate::event::Event;
+use crate::name::ServiceName;
 
 /// How long a terminal may take to show what is there before the run goes on without it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,6 +61,9 @@ impl Style {
 enum Message {
     Event(Duration, Box<Event>),
     Pieces(Vec<Piece>),
+    Output(ServiceName, OutputChunk, OwnedSemaphorePermit),
+    Skipped(ServiceName, u64),
+    OutputEnded(ServiceName),
     Flush(oneshot::Sender<()>),
 }
 
@@ -63,19 +72,50 @@ pub(super) struct Terminal {
     messages: mpsc::Sender<Message>,
     /// Nobody reads: it is not waited for a second time.
     unread: AtomicBool,
+    /// Room for output that waits to be shown.
+    backlog: Arc<Semaphore>,
 }
 
+/// Bytes of output that may wait to be shown. Beyond, whoever writes them waits for a while, as it
+/// would for a slow pipe.
+const BACKLOG: u32 = 1 << 20;
+
 impl Terminal {
-    pub(super) fn start(style: Style, directory: PathBuf) -> Self {
+    pub(super) fn start(style: Style, directory: PathBuf, live: &BTreeSet<ServiceName>) -> Self {
+        let output = Live::new(live, colours_on(style));
         let (sender, receiver) = mpsc::channel();
         // Without a thread there is no output, but the run and its reports are not in danger.
         let _ = std::thread::Builder::new()
             .name("envrun-terminal".to_owned())
-            .spawn(move || show_all(style, &directory, &receiver));
+            .spawn(move || show_all(style, &directory, output, &receiver));
         Self {
             messages: sender,
             unread: AtomicBool::new(false),
+            backlog: Arc::new(Semaphore::new(BACKLOG as usize)),
         }
+    }
+
+    /// Shows output of a container. Waits while too much is waiting already; a terminal that takes
+    /// nothing for a while is shown no more of it until it reads again.
+    pub(super) async fn output(&self, service: &ServiceName, chunk: &OutputChunk) {
+        let size = u32::try_from(chunk.bytes.len()).map_or(BACKLOG, |size| size.min(BACKLOG));
+        let room = Arc::clone(&self.backlog).acquire_many_owned(size);
+        let patience = match self.unread.load(Ordering::Relaxed) {
+            true => Duration::ZERO,
+            false => PATIENCE,
+        };
+        let waited = clock::within(patience, room).await;
+        self.unread.store(waited.is_err(), Ordering::Relaxed);
+        let message = match waited {
+            Ok(Ok(permit)) => Message::Output(service.clone(), chunk.clone(), permit),
+            _ => Message::Skipped(service.clone(), chunk.bytes.len() as u64),
+        };
+        let _ = self.messages.send(message);
+    }
+
+    /// Shows what nothing has ended.
+    pub(super) fn output_ended(&self, service: &ServiceName) {
+        let _ = self.messages.send(Message::OutputEnded(service.clone()));
     }
 
     pub(super) fn show(&self, elapsed: Duration, event: Event) {
@@ -100,15 +140,30 @@ impl Terminal {
     }
 }
 
-fn show_all(style: Style, directory: &Path, messages: &mpsc::Receiver<Message>) {
+fn show_all(style: Style, directory: &Path, mut output: Live, messages: &mpsc::Receiver<Message>) {
     let mut live = (style == Style::Live).then(Progress::new);
     let mut screen = match style {
-        Style::Ci(provider) => Screen::new(provider, wants_colours()),
+        Style::Ci(provider) => Screen::new(provider, colours_on(style)),
         Style::Live | Style::Plain => None,
     };
     let mut pacing = Pacing::default();
     while let Ok(message) = messages.recv() {
+        let lines = match &message {
+            Message::Output(service, chunk, _room) => {
+                output.lines(service, chunk.stream, &chunk.bytes)
+            }
+            Message::OutputEnded(service) => output.end(service),
+            Message::Skipped(service, bytes) => {
+                output.skip(service, *bytes);
+                continue;
+            }
+            _ => Vec::new(),
+        };
+        if !lines.is_empty() {
+            show_lines(lines, live.as_ref(), screen.as_mut());
+        }
         match (message, &mut screen) {
+            (Message::Output(..) | Message::Skipped(..) | Message::OutputEnded(_), _) => {}
             (Message::Event(elapsed, event), Some(screen)) => {
                 print(&screen.event(elapsed, &event, directory));
             }
@@ -189,7 +244,29 @@ fn print(text: &str) {
     let _ = out.flush();
 }
 
-/// Whether colours are wanted where nobody can ask a terminal.
-fn wants_colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+/// Shows output of containers: above the live lines, or where the rest of the log goes.
+fn show_lines(lines: Vec<String>, live: Option<&Progress>, screen: Option<&mut Screen>) {
+    if let Some(screen) = screen {
+        let pieces: Vec<Piece> = lines.into_iter().map(Piece::Foreign).collect();
+        return print(&screen.pieces(&pieces));
+    }
+    let mut text = lines.join("\n");
+    text.push('\n');
+    // A closed standard error is no reason to stop.
+    let write = || drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    match live {
+        // All of them at once: the live lines are drawn anew after each time.
+        Some(live) => live.apart(write),
+        None => write(),
+    }
+}
+
+/// Whether a style has colours: by [`colour::wanted`], where a log of a CI system that shows them
+/// counts as a terminal.
+fn colours_on(style: Style) -> bool {
+    let shows = match style {
+        Style::Ci(_) => true,
+        Style::Live | Style::Plain => std::io::stderr().is_terminal(),
+    };
+    colour::wanted(shows)
 }

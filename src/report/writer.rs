@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::directory::OutputDirectory;
 use super::events::EventLog;
 use super::kept;
-use super::logs::{Log, Logs};
+use super::logs::{Log, Logs, Stamp};
 use super::problem::{FileProblem, TAKEN_AWAY, cause, summary};
 use crate::artifact;
 use crate::clock;
@@ -28,11 +28,13 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes of output that may wait to be written. Beyond, whoever writes them waits, as it would for a
 /// slow pipe.
-const BACKLOG: u32 = 64 << 20;
+const BACKLOG: u32 = 16 << 20;
 
 enum Message {
     Event(Vec<u8>),
-    Output(Log, Bytes, OwnedSemaphorePermit),
+    Output(Log, Option<Stamp>, Bytes, OwnedSemaphorePermit),
+    Ended(Log),
+    Settle,
     Report(&'static str, Vec<u8>, oneshot::Sender<()>),
     Evidence {
         suite: String,
@@ -53,14 +55,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(directory: OutputDirectory) -> Self {
+    pub(super) fn start(directory: OutputDirectory, log_limit: u64) -> Self {
         let (sender, receiver) = mpsc::channel();
         let problems = Arc::<Mutex<Vec<FileProblem>>>::default();
         let shared = Arc::clone(&problems);
         let shown = directory.path().display().to_string();
         let started = std::thread::Builder::new()
             .name("envrun-reports".to_owned())
-            .spawn(move || write_all(&directory, &receiver, &shared));
+            .spawn(move || write_all((&directory, log_limit), &receiver, &shared));
         if let Err(error) = started {
             note(&problems, &shown, &error.to_string());
         }
@@ -79,7 +81,7 @@ impl Writer {
     }
 
     /// Appends output to a log. Waits while too much is waiting already, but not for ever.
-    pub(super) async fn output(&self, log: Log, bytes: Bytes) {
+    pub(super) async fn output(&self, log: Log, stamp: Stamp, bytes: Bytes) {
         let size = u32::try_from(bytes.len()).map_or(BACKLOG, |size| size.min(BACKLOG));
         let room = Arc::clone(&self.backlog).acquire_many_owned(size);
         let patience = if self.stuck.load(Ordering::Relaxed) {
@@ -88,7 +90,10 @@ impl Writer {
             PATIENCE
         };
         match clock::within(patience, room).await {
-            Ok(Ok(permit)) => drop(self.messages.send(Message::Output(log, bytes, permit))),
+            Ok(Ok(permit)) => {
+                let output = Message::Output(log, Some(stamp), bytes, permit);
+                let _ = self.messages.send(output);
+            }
             _ => self.takes_nothing(&log.to_string()),
         }
     }
@@ -97,9 +102,22 @@ impl Writer {
     pub(super) fn output_at_once(&self, log: Log, bytes: Bytes) {
         let size = u32::try_from(bytes.len()).map_or(BACKLOG, |size| size.min(BACKLOG));
         match Arc::clone(&self.backlog).try_acquire_many_owned(size) {
-            Ok(permit) => drop(self.messages.send(Message::Output(log, bytes, permit))),
+            Ok(permit) => {
+                let output = Message::Output(log, None, bytes, permit);
+                let _ = self.messages.send(output);
+            }
             Err(_) => self.takes_nothing(&log.to_string()),
         }
+    }
+
+    /// Says that nothing more comes for a log, unless its container is started again.
+    pub(super) fn ended(&self, log: Log) {
+        let _ = self.messages.send(Message::Ended(log));
+    }
+
+    /// Has the ends of logs written that have reached their limit.
+    pub(super) fn settle(&self) {
+        let _ = self.messages.send(Message::Settle);
     }
 
     /// Writes the report after everything that came before it.
@@ -150,19 +168,24 @@ impl Writer {
 }
 
 fn write_all(
-    directory: &OutputDirectory,
+    (directory, log_limit): (&OutputDirectory, u64),
     messages: &mpsc::Receiver<Message>,
     problems: &Mutex<Vec<FileProblem>>,
 ) {
     let mut events = EventLog::create(directory);
-    let mut logs = Logs::new(directory);
+    let mut logs = Logs::new(directory, log_limit);
     while let Ok(message) = messages.recv() {
         let written = match message {
             Message::Event(line) => events.append(&line),
-            Message::Output(log, bytes, _room) => logs.append(&log, &bytes),
             Message::Evidence { suite, name, text } => {
                 write_evidence(directory, &suite, &name, &text)
             }
+            Message::Output(log, Some(stamp), bytes, _room) => {
+                logs.append_timed(&log, stamp, &bytes)
+            }
+            Message::Output(log, None, bytes, _room) => logs.append(&log, &bytes),
+            Message::Ended(log) => logs.end(&log),
+            Message::Settle => logs.settle(),
             Message::Report(name, document, done) => {
                 let written = directory.write_whole(name, &document);
                 if let Err(problem) = &written {
@@ -172,6 +195,10 @@ fn write_all(
                 continue;
             }
             Message::Flush(done) => {
+                let ended = logs.end_all();
+                if let Err(problem) = ended.and(logs.settle()) {
+                    note(problems, &problem.what, &problem.cause);
+                }
                 let _ = done.send(());
                 continue;
             }

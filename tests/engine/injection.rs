@@ -105,7 +105,7 @@ fn a_volume_does_not_hide_them_nor_carry_them_away() {
     // The volume has the place where the file is mounted, and not its content.
     assert_eq!(
         log,
-        "444 5:0 regular file\nport=80\n755 0:0 regular empty file\n\n"
+        "444 5:0 regular file\nqpsu=80\n755 0:0 regular empty file\n\n"
     );
 }
 
@@ -126,7 +126,7 @@ fn a_user_without_privileges_reads_what_is_his() {
     let log = String::from_utf8(finished.log("checks")).unwrap();
     assert_eq!(
         log,
-        "444 0:0 regular file\nt\n400 1000:1000 regular file\nt\n"
+        "444 0:0 regular file\nu\n400 1000:1000 regular file\nu\n"
     );
 }
 

@@ -43,6 +43,7 @@ mod integrations;
 mod isolation;
 mod naming;
 mod ordering;
+mod output;
 mod own_environments;
 mod phases;
 mod probes;

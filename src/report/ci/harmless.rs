@@ -54,7 +54,7 @@ fn leading(text: &str) -> usize {
 }
 
 /// The text in one line: ends of lines become spaces, and of all that controls a terminal only colours stay.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::report) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {

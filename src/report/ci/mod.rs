@@ -9,7 +9,7 @@ mod azure;
 mod buildkite;
 mod github;
 mod gitlab;
-mod harmless;
+pub(super) mod harmless;
 pub(super) mod place;
 mod stage;
 mod teamcity;
