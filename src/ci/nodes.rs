@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn each_system_counts_in_its_own_way() {
-        let cases: [(&[(&str, &str)], (u32, u32)); 5] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], (u32, u32));
+        let cases: [Case; 5] = [
             (&[("CI_NODE_INDEX", "1"), ("CI_NODE_TOTAL", "3")], (1, 3)),
             (&[("CI_NODE_INDEX", "3"), ("CI_NODE_TOTAL", "3")], (3, 3)),
             (

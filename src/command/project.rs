@@ -1,32 +1,34 @@
 //! What the commands have in common: which project, which suites.
 
+mod held;
 mod replayed;
+mod suites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, value_parser};
+use clap::Args;
 
+use self::held::{held_services, held_within, not_in_held};
 pub(super) use self::replayed::Replayed;
+pub(super) use self::suites::SuiteArguments;
 use super::facts::Sources;
 use super::masking::{self, MaskArguments};
 use super::untrusted::UntrustedArguments;
-use super::{complain, lock, selected, showing, whereabouts};
-use crate::ci::nodes;
-use crate::config::model::{Project, Role, Service, Shards};
+use super::{complain, lock, showing, whereabouts};
+use crate::config::model::Project;
 use crate::config::replay::{self, Portable};
 use crate::config::untrusted::Untrusted;
 use crate::config::{self, Loaded, Problem, Problems, Request, Severity};
-use crate::engine::{Belonging, Engine, ResourceKind, SERVICE_LABEL, Subnet};
+use crate::engine::{Engine, Subnet};
 use crate::exit_code::ExitCode;
 use crate::lease::Identity;
 use crate::mask::Masker;
-use crate::name::{ContainerId, ServiceName, Shard};
-use crate::plan::command::HeldService;
+use crate::name::Shard;
 use crate::plan::host::Host;
 use crate::plan::subnet;
-use crate::plan::{HostCommand, Plan, Selection, isolation, within};
+use crate::plan::{HostCommand, Plan, Selection, within};
 use crate::report::colour;
 use crate::run::gc::Found;
 use crate::settings::{self, Flags, Loaded as Configured, Settings};
@@ -143,79 +145,6 @@ pub(super) fn environment() -> BTreeMap<String, String> {
     variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
-}
-
-/// Which of the suites.
-#[derive(Debug, Default, Args)]
-pub(super) struct SuiteArguments {
-    /// Run only this suite and what it needs, by its name, that of a shard or a pattern such as `api-*`; give it several
-    /// times for several
-    #[arg(long, value_name = "SUITE")]
-    only: Vec<String>,
-    /// Leave out this suite, by its name, that of a shard or a pattern; give it several times for several
-    #[arg(long, value_name = "SUITE")]
-    skip: Vec<String>,
-    /// Take this part of the suites that have shards, counted from 1: `2/4` in the second of four jobs
-    #[arg(long, value_name = "INDEX/TOTAL", value_parser = nodes::parse)]
-    shard: Option<Shard>,
-    /// Run so many suites at once, each shard counted; 0 means any number [default: any number]
-    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(..=1000))]
-    parallel: Option<u32>,
-    /// End the other suites as soon as one has failed
-    #[arg(long)]
-    fail_fast: bool,
-    /// What a suite counts as that passes only after a retry, whatever the file says: `pass`, `fail`
-    #[arg(long, value_name = "VERDICT", value_parser = Flaky::parse)]
-    flaky: Option<Flaky>,
-}
-
-/// What a suite counts as that passes only after a retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flaky {
-    Pass,
-    Fail,
-}
-
-impl Flaky {
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "pass" => Ok(Self::Pass),
-            "fail" => Ok(Self::Fail),
-            _ => Err("it is `pass` or `fail`".to_owned()),
-        }
-    }
-}
-
-impl SuiteArguments {
-    /// Lets what was said here stand over what the files say. Who runs a project knows what the machine can bear.
-    fn override_in(&self, project: &mut Project, configured: &Settings) {
-        let settings = &mut project.settings;
-        if let Some(parallel) = self.parallel.or(configured.parallel) {
-            settings.parallel = Some(parallel).filter(|parallel| *parallel > 0);
-        }
-        settings.fail_fast |= self.fail_fast;
-        if let Some(flaky) = self.flaky {
-            let suites = project.services.values_mut();
-            for suite in suites.filter_map(|service| service.suite.as_mut()) {
-                suite.flaky_fails = flaky == Flaky::Fail;
-            }
-        }
-    }
-
-    /// Which one this job is of those that the CI system runs in parallel, if a suite asks for it and nobody has said.
-    fn node(&self, project: &Project) -> Result<Option<Shard>, ExitCode> {
-        let asks = |service: &Service| {
-            let suite = service.suite.as_ref();
-            suite.is_some_and(|suite| suite.shards == Shards::Ci)
-        };
-        if self.shard.is_some() || !project.services.values().any(asks) {
-            return Ok(None);
-        }
-        nodes::node(|name| std::env::var(name).ok()).map_err(|error| {
-            complain(&error.to_string());
-            ExitCode::Usage
-        })
-    }
 }
 
 /// What of a project is to be brought up.
@@ -482,84 +411,6 @@ async fn plan_with(
         portable,
         sources,
     })
-}
-
-/// The suites that will not run in the environment that is to be held.
-fn not_in_held(project: &Project) -> impl Iterator<Item = Problem> {
-    let names = project.services.keys();
-    let own = names.filter(|name| isolation::is_own(project, name));
-    own.map(|suite| {
-        Problem::warning(format!(
-            "suite `{suite}` has `isolation: own` and is no part of what `envrun run --in` runs here"
-        ))
-    })
-}
-
-/// The services of a held environment whose containers run, under the names that a command finds them by.
-fn held_services(project: &Project, held: &Found) -> Vec<HeldService> {
-    let containers = selected::containers(held, &[]).unwrap_or_default();
-    let running = containers
-        .into_iter()
-        .filter(|one| one.status.starts_with("Up"));
-    let services = running.filter_map(|one| {
-        let of = one.labels.get(SERVICE_LABEL)?;
-        let service = project.services.get(&ServiceName::new(of.as_str()))?;
-        (service.role == Role::Service).then(|| HeldService {
-            name: ServiceName::new(selected::replica(one)),
-            service: service.clone(),
-            container: ContainerId::new(one.resource.id.as_str()),
-        })
-    });
-    let mut services: Vec<HeldService> = services.collect();
-    // The name of a service with several replicas stands for the first.
-    let mut firsts: Vec<HeldService> = Vec::new();
-    for one in &services {
-        let of = &one.service.name;
-        if *of != one.name && !firsts.iter().any(|first| first.name == *of) {
-            firsts.push(HeldService {
-                name: of.clone(),
-                ..one.clone()
-            });
-        }
-    }
-    services.extend(firsts);
-    services
-}
-
-/// Checks that what the suites need of a held environment is there.
-fn held_within(project: &Project, selection: &Selection, held: &Found) -> Result<(), ExitCode> {
-    let suites = selection.suites(project);
-    let own = suites.iter().find(|name| isolation::is_own(project, name));
-    if let Some(suite) = own {
-        complain(&format!(
-            "suite `{suite}` has `isolation: own`, and run {} holds the environment that is shared\nhint: `envrun run --only {suite}` gives it an environment of its own; `--skip {suite}` leaves it out",
-            held.run
-        ));
-        return Err(ExitCode::Usage);
-    }
-    for name in within::needed(project, &suites) {
-        let of_service = |one: &&Belonging| {
-            one.resource.kind == ResourceKind::Container
-                && one.labels.get(SERVICE_LABEL).map(String::as_str) == Some(name.as_str())
-        };
-        let containers: Vec<&Belonging> = held.belongings.iter().filter(of_service).collect();
-        let is_job = project.services.get(&name).map(|one| one.role) == Some(Role::Job);
-        let problem = if containers.is_empty() {
-            "has no container".to_owned()
-        } else {
-            match containers.iter().find(|one| !one.status.starts_with("Up")) {
-                Some(ended) if !is_job => format!("does not run: {}", ended.status),
-                _ => continue,
-            }
-        };
-        complain(&format!(
-            "service `{name}` of run {} {problem}\nhint: `envrun down {}` ends it, `envrun up` brings up another one",
-            held.run,
-            held.run.short()
-        ));
-        return Err(ExitCode::Environment);
-    }
-    Ok(())
 }
 
 /// The settings that hold for a directory.

@@ -103,7 +103,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         context: arguments.bundle_context,
         showing: arguments.showing,
     };
-    perform(arguments.project, wanted, reporting, hold).await
+    Box::pin(perform(arguments.project, wanted, reporting, hold)).await
 }
 
 /// What is told of a run, and where.

@@ -34,5 +34,6 @@ pub(super) async fn up(arguments: Arguments) -> ExitCode {
         context: false,
         showing: arguments.showing,
     };
-    perform(arguments.project, Wanted::Environment, reporting, hold).await
+    let performing = perform(arguments.project, Wanted::Environment, reporting, hold);
+    Box::pin(performing).await
 }

@@ -1,3 +1,4 @@
+use crate::mask::Masker;
 use serde_json::json;
 
 use super::*;

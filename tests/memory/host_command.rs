@@ -348,7 +348,7 @@ async fn nothing_remains_whatever_call_fails() {
     run(&clean, Suite::default(), &[], &commander()).await;
     let calls = clean.calls();
     assert!(calls.len() > 40, "{calls:?}");
-    for call in 0..calls.len() {
+    for (call, called) in calls.iter().enumerate() {
         for fault in [
             Fault::Fail {
                 call,
@@ -364,7 +364,7 @@ async fn nothing_remains_whatever_call_fails() {
             let commander = commander();
             let plan = plan(FILE, Suite::default());
             let finished = run_commanding(&engine, plan, settings(), &[], &commander).await;
-            let context = || format!("{fault:?} {}\n{}", calls[call], finished.told.timeline());
+            let context = || format!("{fault:?} {called}\n{}", finished.told.timeline());
             assert_eq!(engine.everything(), [], "{}", context());
             assert_eq!(commander.alive(), 0, "{}", context());
             assert!(is_gone(&finished), "{}", context());

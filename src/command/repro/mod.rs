@@ -24,6 +24,7 @@ use crate::engine::docker::DockerEngine;
 use crate::engine::{Engine, PullSpec};
 use crate::exit_code::ExitCode;
 use crate::image::Reference;
+use crate::reachability;
 use crate::replay::{
     Bundle, Choice, Comparison, FILE, Facts, Present, Target, choose, compare, differences,
     single_test,
@@ -32,9 +33,6 @@ use crate::run::dispatcher::HoldWhen;
 
 /// Where the reports of a replay go unless told otherwise.
 const DEFAULT_OUTPUT: &str = "envrun-repro";
-
-/// The suite that the reachability matrix is in reports.
-const MATRIX: &str = "reachability";
 
 /// For how long an environment is held for a shell.
 const SHELL_TIME: Duration = Duration::from_secs(12 * 3600);
@@ -204,7 +202,7 @@ async fn again(
         context: false,
         showing: prepared.showing.clone(),
     };
-    perform(project, wanted, reporting, hold).await
+    Box::pin(perform(project, wanted, reporting, hold)).await
 }
 
 /// What the second run has come to, held against the first.
@@ -235,9 +233,9 @@ async fn prepare(arguments: &Arguments) -> Result<Prepared, String> {
         .is_some()
     {
         // The matrix is no service: it is tried with whatever runs.
-        choice
-            .suites
-            .retain(|suite| suite != MATRIX || model::has(&bundle.project.model, suite));
+        choice.suites.retain(|suite| {
+            suite != reachability::SUITE || model::has(&bundle.project.model, suite)
+        });
     }
     let suites = &choice.suites;
     if arguments.shell && suites.len() != 1 {
