@@ -47,8 +47,8 @@ async fn everything_starts_the_moment_that_it_may() {
     3761 ms  e2e Passed []
     3761 ms  verdict: passed
     3761 ms  teardown started
-    3867 ms  teardown finished: 7 removed, 0 left
-    3867 ms  exit code 0
+    3870 ms  teardown finished: 7 removed, 0 left
+    3870 ms  exit code 0
     ");
 }
 
@@ -134,8 +134,8 @@ async fn a_failing_suite_does_not_stop_the_others() {
     3761 ms  e2e Passed []
     3761 ms  verdict: failed
     3761 ms  teardown started
-    3867 ms  teardown finished: 7 removed, 0 left
-    3867 ms  exit code 1
+    3870 ms  teardown finished: 7 removed, 0 left
+    3870 ms  exit code 1
     ");
 }
 
@@ -214,8 +214,8 @@ services:
     1675 ms  unit Passed []
     1675 ms  verdict: passed
     1675 ms  teardown started
-    1781 ms  teardown finished: 3 removed, 0 left
-    1781 ms  exit code 0
+    1784 ms  teardown finished: 3 removed, 0 left
+    1784 ms  exit code 0
     ");
 }
 

@@ -52,8 +52,8 @@ async fn what_nobody_requires_is_waited_for_all_the_same() {
     2405 ms  unit Passed []
     2405 ms  verdict: passed
     2405 ms  teardown started
-    2511 ms  teardown finished: 5 removed, 0 left
-    2511 ms  exit code 0
+    2514 ms  teardown finished: 5 removed, 0 left
+    2514 ms  exit code 0
     ");
 }
 
@@ -76,8 +76,8 @@ async fn the_run_goes_on_without_what_nobody_requires() {
     2644 ms  unit Passed []
     2644 ms  verdict: passed
     2644 ms  teardown started
-    2750 ms  teardown finished: 5 removed, 0 left
-    2750 ms  exit code 0
+    2753 ms  teardown finished: 5 removed, 0 left
+    2753 ms  exit code 0
     ");
 }
 
@@ -96,8 +96,8 @@ async fn what_nobody_requires_may_never_become_ready_or_fail_its_hooks() {
     3908 ms  unit Passed []
     3908 ms  verdict: passed
     3908 ms  teardown started
-    4014 ms  teardown finished: 7 removed, 0 left
-    4014 ms  exit code 0
+    4017 ms  teardown finished: 7 removed, 0 left
+    4017 ms  exit code 0
     ");
     let hooked = services("post_start: [{ command: [fail] }]");
     let cache = Behaviour {
@@ -115,8 +115,8 @@ async fn what_nobody_requires_may_never_become_ready_or_fail_its_hooks() {
     2008 ms  unit Passed []
     2008 ms  verdict: passed
     2008 ms  teardown started
-    2114 ms  teardown finished: 5 removed, 0 left
-    2114 ms  exit code 0
+    2117 ms  teardown finished: 5 removed, 0 left
+    2117 ms  exit code 0
     ");
 }
 
@@ -140,8 +140,8 @@ async fn what_nobody_requires_may_die_later() {
     2008 ms  unit Passed []
     2008 ms  verdict: passed
     2008 ms  teardown started
-    2114 ms  teardown finished: 5 removed, 0 left
-    2114 ms  exit code 0
+    2117 ms  teardown finished: 5 removed, 0 left
+    2117 ms  exit code 0
     ");
 }
 

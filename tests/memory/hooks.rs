@@ -62,8 +62,8 @@ async fn a_service_has_started_when_its_hooks_are_done() {
     1926 ms  e2e Passed []
     1926 ms  verdict: passed
     1926 ms  teardown started
-    2032 ms  teardown finished: 4 removed, 0 left
-    2032 ms  exit code 0
+    2035 ms  teardown finished: 4 removed, 0 left
+    2035 ms  exit code 0
     ");
 }
 
@@ -180,8 +180,8 @@ async fn hooks_that_were_cut_off_are_run_again_after_a_restart_and_others_are_no
     2362 ms  e2e Passed []
     2362 ms  verdict: passed
     2362 ms  teardown started
-    2468 ms  teardown finished: 4 removed, 0 left
-    2468 ms  exit code 0
+    2471 ms  teardown finished: 4 removed, 0 left
+    2471 ms  exit code 0
     ");
 }
 

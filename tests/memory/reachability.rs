@@ -78,8 +78,8 @@ async fn a_matrix_that_holds_passes_beside_the_other_suites() {
     2305 ms  e2e Passed []
     2305 ms  verdict: passed
     2305 ms  teardown started
-    2411 ms  teardown finished: 10 removed, 0 left
-    2411 ms  exit code 0
+    2414 ms  teardown finished: 10 removed, 0 left
+    2414 ms  exit code 0
     ");
 }
 

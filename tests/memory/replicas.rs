@@ -44,8 +44,8 @@ async fn a_service_is_ready_when_all_of_its_replicas_are() {
     2472 ms  unit Passed []
     2472 ms  verdict: passed
     2472 ms  teardown started
-    2578 ms  teardown finished: 6 removed, 0 left
-    2578 ms  exit code 0
+    2581 ms  teardown finished: 6 removed, 0 left
+    2581 ms  exit code 0
     ");
 }
 

@@ -48,8 +48,8 @@ async fn a_service_that_crashes_less_often_than_it_may_becomes_ready() {
     2446 ms  unit Passed []
     2446 ms  verdict: passed
     2446 ms  teardown started
-    2552 ms  teardown finished: 3 removed, 0 left
-    2552 ms  exit code 0
+    2555 ms  teardown finished: 3 removed, 0 left
+    2555 ms  exit code 0
     ");
 }
 
@@ -142,8 +142,8 @@ services:
     3208 ms  late Passed []
     3208 ms  verdict: passed
     3208 ms  teardown started
-    3314 ms  teardown finished: 5 removed, 0 left
-    3314 ms  exit code 0
+    3317 ms  teardown finished: 5 removed, 0 left
+    3317 ms  exit code 0
     ");
 }
 
@@ -223,8 +223,8 @@ async fn a_delay_is_waited_and_a_restart_that_outlives_the_window_does_not_count
     2880 ms  unit Passed []
     2880 ms  verdict: passed
     2880 ms  teardown started
-    2986 ms  teardown finished: 3 removed, 0 left
-    2986 ms  exit code 0
+    2989 ms  teardown finished: 3 removed, 0 left
+    2989 ms  exit code 0
     ");
     insta::assert_snapshot!(timeline(crashing, &policy("800ms"), &[]).await, @"
      336 ms  db started
@@ -268,8 +268,8 @@ async fn a_job_that_succeeds_is_done_whatever_its_policy_says() {
     1775 ms  unit Passed []
     1775 ms  verdict: passed
     1775 ms  teardown started
-    1881 ms  teardown finished: 3 removed, 0 left
-    1881 ms  exit code 0
+    1884 ms  teardown finished: 3 removed, 0 left
+    1884 ms  exit code 0
     ");
 }
 
@@ -290,8 +290,8 @@ async fn a_job_may_fail_as_often_as_its_policy_says() {
     3483 ms  unit Passed []
     3483 ms  verdict: passed
     3483 ms  teardown started
-    3589 ms  teardown finished: 3 removed, 0 left
-    3589 ms  exit code 0
+    3592 ms  teardown finished: 3 removed, 0 left
+    3592 ms  exit code 0
     ");
 }
 
@@ -375,8 +375,8 @@ async fn a_seed_that_ends_with_0_has_completed_though_it_is_restarted() {
     1675 ms  unit Passed []
     1675 ms  verdict: passed
     1675 ms  teardown started
-    1781 ms  teardown finished: 3 removed, 0 left
-    1781 ms  exit code 0
+    1784 ms  teardown finished: 3 removed, 0 left
+    1784 ms  exit code 0
     ");
 }
 
@@ -393,7 +393,7 @@ async fn a_server_that_ends_with_0_is_restarted_and_awaited_again() {
     1624 ms  unit Passed []
     1624 ms  verdict: passed
     1624 ms  teardown started
-    1730 ms  teardown finished: 3 removed, 0 left
-    1730 ms  exit code 0
+    1733 ms  teardown finished: 3 removed, 0 left
+    1733 ms  exit code 0
     ");
 }

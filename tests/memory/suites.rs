@@ -43,8 +43,8 @@ async fn a_suite_that_fails_once_is_flaky_and_no_failure() {
     2585 ms  e2e Flaky []
     2585 ms  verdict: passed
     2585 ms  teardown started
-    2691 ms  teardown finished: 3 removed, 0 left
-    2691 ms  exit code 0
+    2694 ms  teardown finished: 3 removed, 0 left
+    2694 ms  exit code 0
     ");
     let suite = &finished.outcome.suites[0];
     assert_eq!(suite.result, SuiteResult::Flaky);
@@ -125,8 +125,8 @@ async fn each_attempt_has_its_own_limit() {
     7344 ms  e2e Flaky []
     7344 ms  verdict: passed
     7344 ms  teardown started
-    7450 ms  teardown finished: 4 removed, 0 left
-    7450 ms  exit code 0
+    7453 ms  teardown finished: 4 removed, 0 left
+    7453 ms  exit code 0
     "#);
 }
 

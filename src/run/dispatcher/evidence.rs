@@ -217,6 +217,12 @@ impl Dispatcher {
 
     /// What was kept of a container.
     pub(super) fn gathered(&mut self, owner: &ServiceName, directory: String, record: Record) {
+        let planned = self.plan.services.get(owner);
+        if planned.is_none_or(|planned| planned.service.artifacts.is_none()) {
+            // Nobody has asked for more than the reports, of which everything that matters is told.
+            self.outcome.artifacts.insert(directory, record);
+            return;
+        }
         for problem in &record.problems {
             let message = format!("not all artifacts of `{owner}` could be kept: {problem}");
             self.report(Event::Warning { message });
