@@ -64,6 +64,15 @@ impl Hashes {
             context.update(target.as_os_str().as_encoded_bytes());
             return Ok(hexadecimal(context));
         }
+        let known = fs::metadata(path).map_err(about)?;
+        // Whoever opens a pipe waits for somebody at its other end.
+        if !known.is_file() {
+            return Err(format!("`{}` is no file", path.display()));
+        }
+        if known.len() > self.bytes_left {
+            self.bytes_left = 0;
+            return Err(too_much());
+        }
         let mut file = File::open(path).map_err(about)?;
         let mut piece = vec![0; 64 << 10];
         loop {
@@ -74,14 +83,18 @@ impl Hashes {
             let left = self.bytes_left.checked_sub(length as u64);
             self.bytes_left = left.ok_or_else(|| {
                 self.bytes_left = 0;
-                format!(
-                    "more than {} MiB of files are not looked at",
-                    MOST_BYTES >> 20
-                )
+                too_much()
             })?;
             context.update(piece.get(..length).unwrap_or_default());
         }
     }
+}
+
+fn too_much() -> String {
+    format!(
+        "more than {} MiB of files are not looked at",
+        MOST_BYTES >> 20
+    )
 }
 
 fn collect(
