@@ -10,6 +10,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use tar::EntryType;
@@ -17,6 +18,7 @@ use tar::EntryType;
 use super::record::{Kept, Record};
 use super::selection::normal;
 use super::{Limits, Names, Selection, size};
+use crate::mask::Masker;
 
 /// Links that are followed one after the other.
 const LONGEST_CHAIN: usize = 8;
@@ -34,6 +36,8 @@ const PIECE: usize = 64 << 10;
 pub struct Chest {
     directory: OwnedFd,
     limits: Limits,
+    /// Takes secrets out of what is kept.
+    masker: Masker,
     selection: Selection,
     names: Names,
     record: Record,
@@ -75,13 +79,14 @@ impl Chest {
         directory: &Path,
         owner: &str,
         selection: Selection,
-        limits: Limits,
+        (limits, masker): (Limits, Masker),
     ) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let parent = rustix::fs::open(directory, flags, Mode::empty())?;
         Ok(Self {
             directory: step_into(&parent, owner)?,
             limits,
+            masker,
             selection,
             names: Names::default(),
             record: Record::default(),
@@ -255,7 +260,8 @@ impl Chest {
             written: Some(name.clone()),
             source,
         };
-        if let Err((at_reading, source)) = transfer(content, &mut file, about.bytes) {
+        let transferred = transfer((content, about.bytes), &mut file, &self.masker);
+        if let Err((at_reading, source)) = transferred {
             // Half a file would pass for a whole one.
             let last = name.rsplit('/').next().unwrap_or(&name);
             let _ = rustix::fs::unlinkat(&parent, last, AtFlags::empty());
@@ -267,6 +273,8 @@ impl Chest {
                 false => written(source),
             });
         }
+        // Secrets that were taken out have made it another size.
+        let bytes = file.metadata().map_or(about.bytes, |known| known.len());
         if about.executable {
             let mode = rustix::fs::fstat(&file).map_err(|error| written(error.into()))?;
             // Whoever may read it may run it, and no more than that.
@@ -279,13 +287,13 @@ impl Chest {
             // Not every file system has every time.
             let _ = file.set_modified(changed);
         }
-        self.record.bytes += about.bytes;
+        self.record.bytes += bytes;
         self.kept.insert(
             path.to_owned(),
             Kept {
                 path: name,
                 from: String::from_utf8_lossy(path).into_owned(),
-                bytes: about.bytes,
+                bytes,
             },
         );
         Ok(())
@@ -371,8 +379,13 @@ fn step_into(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
 }
 
-/// Copies exactly `bytes`. The error says whether it was at reading.
-fn transfer(from: &mut impl Read, to: &mut File, mut bytes: u64) -> Result<(), (bool, io::Error)> {
+/// Copies exactly so many bytes, without secrets. The error says whether it was at reading.
+fn transfer(
+    (from, mut bytes): (&mut impl Read, u64),
+    to: &mut File,
+    masker: &Masker,
+) -> Result<(), (bool, io::Error)> {
+    let mut masking = masker.stream();
     let mut piece = vec![0; PIECE];
     while bytes > 0 {
         let most = usize::try_from(bytes).map_or(PIECE, |bytes| bytes.min(PIECE));
@@ -387,10 +400,12 @@ fn transfer(from: &mut impl Read, to: &mut File, mut bytes: u64) -> Result<(), (
             Err(error) => return Err((true, error)),
         };
         let got = room.get(..read).unwrap_or_default();
-        to.write_all(got).map_err(|error| (false, error))?;
+        let shown = masking.push(&Bytes::copy_from_slice(got));
+        to.write_all(&shown).map_err(|error| (false, error))?;
         bytes = bytes.saturating_sub(read as u64);
     }
-    Ok(())
+    to.write_all(&masking.finish())
+        .map_err(|error| (false, error))
 }
 
 fn is_executable(metadata: &std::fs::Metadata) -> bool {

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::mask::Masker;
 
 /// An entry of an archive, as hostile as it may be: nothing is checked at writing.
 struct Entry {
@@ -85,7 +86,8 @@ fn unpack_within(limits: Limits, globs: &[&str], parts: &[(&str, Vec<u8>)]) -> U
     let directory = tempfile::tempdir().expect("temporary directory");
     let globs: Vec<String> = globs.iter().map(|glob| (*glob).to_owned()).collect();
     let selection = Selection::new("/app", &globs).expect("valid globs");
-    let mut chest = Chest::open(directory.path(), "e2e", selection, limits).expect("opened");
+    let mut chest =
+        Chest::open(directory.path(), "e2e", selection, (limits, Masker::none())).expect("opened");
     for (root, bytes) in parts {
         if let Err(error) = chest.unpack(root, bytes.as_slice()) {
             chest.problem(error.to_string(), false);
@@ -258,8 +260,13 @@ fn a_link_that_is_there_already_is_not_followed() {
     let globs = ["out/".to_owned()];
     let selection = Selection::new("/app", &globs).expect("valid");
     let limits = Limits::default();
-    let mut chest =
-        Chest::open(directory.path(), "e2e", selection.clone(), limits).expect("opened");
+    let mut chest = Chest::open(
+        directory.path(),
+        "e2e",
+        selection.clone(),
+        (limits, Masker::none()),
+    )
+    .expect("opened");
     // A container that mounts the project can write here.
     std::os::unix::fs::symlink(elsewhere.path(), directory.path().join("e2e/out")).expect("linked");
     let refused = chest.unpack("/app/out/", archive(&[file("out/a", "a")]).as_slice());
@@ -269,7 +276,15 @@ fn a_link_that_is_there_already_is_not_followed() {
     );
     assert_eq!(fs::read_dir(elsewhere.path()).expect("readable").count(), 0);
     std::os::unix::fs::symlink(elsewhere.path(), directory.path().join("unit")).expect("linked");
-    assert!(Chest::open(directory.path(), "unit", selection, limits).is_err());
+    assert!(
+        Chest::open(
+            directory.path(),
+            "unit",
+            selection,
+            (limits, Masker::none())
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -406,4 +421,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn secrets_are_taken_out_of_what_is_kept_wherever_a_piece_ends() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let selection = Selection::new("/app", &["logs/".to_owned()]).expect("valid globs");
+    let secret = crate::mask::Secret::new("a secret", "hunter2hunter2");
+    let (masker, _) = Masker::new(&[secret]).expect("a masker");
+    let limits = Limits::default();
+    let mut chest =
+        Chest::open(directory.path(), "e2e", selection, (limits, masker)).expect("opened");
+    // Copied in pieces of a power of two, so the secret lies across the end of several.
+    let content = format!("{}hunter2hunter2 end", "x".repeat((1 << 20) - 7));
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    builder
+        .append_data(&mut header, "logs/a.log", content.as_bytes())
+        .expect("a file");
+    let bytes = builder.into_inner().expect("an archive");
+    chest
+        .unpack("/app/logs", bytes.as_slice())
+        .expect("unpacked");
+    let record = chest.close();
+    let kept = directory.path().join("e2e/logs/a.log");
+    let text = fs::read_to_string(kept).expect("kept");
+    assert!(text.ends_with("xxx*** end"), "{}", text.len());
+    assert_eq!(record.bytes, text.len() as u64);
 }

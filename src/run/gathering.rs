@@ -55,11 +55,11 @@ async fn record_of(shared: &Arc<Shared>, task: &GatherTask) -> Record {
     let roots = selection.roots();
     let opening = {
         let (recorder, name) = (Arc::clone(&shared.recorder), task.directory.clone());
-        let limits = task.limits;
+        let keeping = (task.limits, shared.masker.clone());
         tokio::task::spawn_blocking(move || {
             let directory = recorder.artifacts()?;
             let path = directory.join(&name);
-            Chest::open(&directory, &name, selection, limits)
+            Chest::open(&directory, &name, selection, keeping)
                 .map_err(|error| format!("cannot write to `{}`: {error}", path.display()))
         })
     };
