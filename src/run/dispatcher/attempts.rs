@@ -115,10 +115,11 @@ impl Dispatcher {
         self.attempt(name) == attempt
     }
 
-    /// What a suite needs to know of its attempt.
+    /// What a suite that may have several attempts needs to know of this one. The container of another is
+    /// what the file says, and nothing more.
     pub(super) fn attempt_variable(&self, name: &ServiceName) -> Option<(String, String)> {
-        self.plan.suite(name)?;
-        Some((ATTEMPT.to_owned(), self.attempt(name).to_string()))
+        let suite = self.plan.suite(name)?;
+        (suite.retries > 0).then(|| (ATTEMPT.to_owned(), self.attempt(name).to_string()))
     }
 
     /// The time that a suite had been running when it ended, or has been running until now.
