@@ -265,7 +265,8 @@ impl Recorder for Reporters {
 
     fn excerpt(&self, suite: &ServiceName, test: &str, text: &str) {
         // One part of a path, whatever the test is called.
-        let test = format!("{}.log", test.replace('/', "%2F"));
+        let test = self.masker.text(test).replace('/', "%2F");
+        let test = format!("{test}.log");
         let name = {
             let mut names = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
             names
@@ -283,16 +284,17 @@ impl Recorder for Reporters {
                 self.writer.problem(&what.display().to_string(), problem);
             }
         }
-        let document = {
+        let mut document = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.insert(directory.to_owned(), record.clone());
-            serde_json::to_vec_pretty(&serde_json::json!({
+            serde_json::json!({
                 "schema": 1,
                 "run": self.run,
                 "directories": *kept,
-            }))
+            })
         };
-        if let Ok(document) = document {
+        self.masker.json(&mut document);
+        if let Ok(document) = serde_json::to_vec_pretty(&document) {
             self.writer.report(directory::KEPT, document).await;
         }
     }
