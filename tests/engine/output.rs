@@ -116,6 +116,7 @@ fn no_secret_gets_into_any_file_onto_the_terminal_or_into_arguments() {
     for (name, text) in &texts {
         for trace in TRACES {
             assert!(!text.contains(trace), "{trace} in {name}:\n{text}");
+            assert!(!name.contains(trace), "{trace} in the name of {name}");
         }
     }
     let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
